@@ -1,0 +1,165 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"holdfast/internal/problem"
+)
+
+// Handler answers a request, or returns why it cannot. It must not write before it returns an error.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// Route is one line of a domain's table.
+type Route struct {
+	Pattern string       // "METHOD /path/{wildcard}", optionally with a custom verb: "POST /users/{user}:suspend"
+	Access  Access       // who may call; the zero value is refused by New
+	Errors  problem.Form // how errors are spelt
+	Handle  Handler
+	MaxBody int64 // bytes of request body; 0 means Config.MaxBody
+}
+
+// Access says who may call a route. Make one with [Public] or [Scope].
+type Access struct {
+	public string // why no credentials are needed
+	scope  string // the scope that the bearer token's application must have
+}
+
+// Public lets anybody call. The reason is for the reader of the route table, and must be given.
+func Public(reason string) Access { return Access{public: reason} }
+
+// Scope asks for a bearer token of an application that has the scope. If the pattern has a
+// wildcard {account}, the token must belong to that account.
+func Scope(scope string) Access { return Access{scope: scope} }
+
+// String is the access in words, for the route table that `holdfast doctor` and tests print.
+func (a Access) String() string {
+	if a.scope != "" {
+		return "scope " + a.scope
+	}
+	return "public: " + a.public
+}
+
+func (a Access) declared() bool { return a.scope != "" || a.public != "" }
+
+// Principal is who a bearer token speaks for.
+type Principal struct {
+	Actor     string   // as in audit entries: "client:<uuid>"
+	AccountID string   // the account the token is bound to
+	Scopes    []string // what the application may do now, not when the token was issued
+}
+
+// Authorizer checks bearer tokens.
+type Authorizer interface {
+	// Authorize returns whom the token speaks for, read from the database at the time of the call.
+	// A token that is unknown, expired or revoked is a problem of kind Unauthenticated; the
+	// principal is then filled in as far as it is known, for the audit log only.
+	Authorize(ctx context.Context, token string) (Principal, error)
+}
+
+// Refusal is a request that was turned away for want of credentials or permission.
+type Refusal struct {
+	AccountID string // empty if no account is known
+	Actor     string // empty if nobody is known
+	Target    string // the route, such as "POST /v1/accounts/{account}/users/{user}:suspend"
+	Reason    string // one sentence, without secrets
+	Address   string
+	RequestID string
+}
+
+// RefusalLog records refusals in the audit log.
+type RefusalLog interface {
+	Refused(ctx context.Context, r Refusal) error
+}
+
+// endpoint is what one path offers: handlers by method and custom verb.
+type endpoint struct {
+	path   string
+	form   problem.Form
+	verb   string              // name of the last wildcard if routes with custom verbs exist
+	routes map[string][]*Route // by custom verb ("" for none), each for another method
+}
+
+// compile groups the routes by path and refuses what could not be served safely.
+func compile(routes []Route) (map[string]*endpoint, error) {
+	byPath := map[string]*endpoint{}
+	var errs []error
+	for i := range routes {
+		r := &routes[i]
+		method, path, ok := strings.Cut(r.Pattern, " ")
+		if !ok || !strings.HasPrefix(path, "/") {
+			errs = append(errs, fmt.Errorf("route %q: the pattern is not of the form \"METHOD /path\"", r.Pattern))
+			continue
+		}
+		if !r.Access.declared() {
+			errs = append(errs, fmt.Errorf("route %q: no access is declared; use web.Scope or web.Public with a reason", r.Pattern))
+		}
+		if r.Handle == nil {
+			errs = append(errs, fmt.Errorf("route %q: no handler", r.Pattern))
+		}
+		path, verb, wildcard := splitVerb(path)
+		e := byPath[path]
+		if e == nil {
+			e = &endpoint{path: path, form: r.Errors, routes: map[string][]*Route{}}
+			byPath[path] = e
+		}
+		if verb != "" {
+			e.verb = wildcard
+		}
+		if slices.ContainsFunc(e.routes[verb], func(o *Route) bool { return strings.HasPrefix(o.Pattern, method+" ") }) {
+			errs = append(errs, fmt.Errorf("route %q is declared twice", r.Pattern))
+		}
+		e.routes[verb] = append(e.routes[verb], r)
+	}
+	return byPath, errors.Join(errs...)
+}
+
+// splitVerb cuts the custom verb off a pattern's path: "/users/{user}:suspend" is "/users/{user}", "suspend", "user".
+func splitVerb(path string) (base, verb, wildcard string) {
+	i := strings.LastIndex(path, "/{")
+	j := strings.LastIndex(path, "}:")
+	if i < 0 || j < i {
+		return path, "", ""
+	}
+	return path[:j+1], path[j+2:], path[i+2 : j]
+}
+
+// find returns the route for the method and verb, or a problem of kind NotFound or MethodNotAllowed.
+func (e *endpoint) find(r *http.Request) (*Route, error) {
+	verb := ""
+	if e.verb != "" {
+		if id, v, ok := strings.Cut(r.PathValue(e.verb), ":"); ok {
+			r.SetPathValue(e.verb, id)
+			verb = v
+		}
+	}
+	routes, ok := e.routes[verb]
+	if !ok {
+		if _, verbless := e.routes[""]; verb != "" || verbless {
+			return nil, problem.New(problem.NotFound, "no such method: the path ends in a custom verb that does not exist here")
+		}
+		return nil, problem.New(problem.NotFound, "no such path")
+	}
+	method := r.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	var allow []string
+	for _, route := range routes {
+		m, _, _ := strings.Cut(route.Pattern, " ")
+		if m == method {
+			return route, nil
+		}
+		allow = append(allow, m)
+		if m == http.MethodGet {
+			allow = append(allow, http.MethodHead)
+		}
+	}
+	p := problem.New(problem.MethodNotAllowed, "method %s is not allowed here; allowed: %s", printable(r.Method, 20), strings.Join(allow, ", "))
+	p.Allow = strings.Join(allow, ", ")
+	return nil, p
+}
