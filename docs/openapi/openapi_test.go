@@ -58,11 +58,11 @@ func TestUsersReturnsACopy(t *testing.T) {
 // TestOperations is the whole contract at a glance: what exists, and what it may answer.
 func TestOperations(t *testing.T) {
 	const (
-		users = "200 400 401 403 404 405 429 500 503"
-		oauth = "200 400 401 405 413 415 429 500 503"
+		users = "200 400 401 403 404 405 413 429 500 503"
+		oauth = "200 400 401 403 405 413 415 429 500 503"
 	)
 	want := map[string]string{
-		"GET /.well-known/oauth-authorization-server":         "getAuthorizationServerMetadata: 200 405 429 500 503",
+		"GET /.well-known/oauth-authorization-server":         "getAuthorizationServerMetadata: 200 400 403 405 413 429 500 503",
 		"POST /v1/oauth/token":                                "issueToken: " + oauth,
 		"POST /v1/oauth/revoke":                               "revokeToken: " + oauth,
 		"POST /v1/oauth/introspect":                           "introspectToken: " + oauth,

@@ -1,0 +1,134 @@
+package servertest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Contract serves next and reports to t every exchange that docs/openapi/users.yaml does not allow.
+// The exchange itself is passed through unchanged. Safe for concurrent use.
+func Contract(t testing.TB, next http.Handler) http.Handler {
+	t.Helper()
+	doc, err := users()
+	if err != nil {
+		t.Fatalf("docs/openapi/users.yaml cannot be used: %v", err)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked := &reads{ReadCloser: r.Body}
+		answer := &writes{ResponseWriter: w}
+		inner := r.WithContext(r.Context())
+		inner.Body = asked
+		next.ServeHTTP(answer, inner)
+		answer.finish()
+		x := exchange{
+			method: r.Method, url: r.URL, header: r.Header, form: asked.copy.Bytes(),
+			status: answer.status, answer: answer.header, body: answer.copy.Bytes(),
+		}
+		if found := doc.violations(r.Context(), x); len(found) > 0 {
+			t.Errorf("%s", x.report(found))
+		}
+	})
+}
+
+// exchange is one request and its answer, as they went over the wire.
+type exchange struct {
+	method string
+	url    *url.URL
+	header http.Header
+	form   []byte // of the request's body, what the handler read
+
+	status int
+	answer http.Header
+	body   []byte
+}
+
+// request is the request again, under the path and method of the document.
+func (x exchange) request(ctx context.Context, method, escapedPath string) *http.Request {
+	u := *x.url
+	u.Path, u.RawPath = escapedPath, ""
+	if plain, err := url.PathUnescape(escapedPath); err == nil && plain != escapedPath {
+		u.Path, u.RawPath = plain, escapedPath
+	}
+	r := &http.Request{
+		Method: method, URL: &u, Header: x.header, Host: x.url.Host,
+		Body: io.NopCloser(bytes.NewReader(x.form)), ContentLength: int64(len(x.form)),
+	}
+	return r.WithContext(ctx)
+}
+
+func (x exchange) response() *http.Response {
+	return &http.Response{StatusCode: x.status, Header: x.answer, Body: io.NopCloser(bytes.NewReader(x.body))}
+}
+
+// report is the text of the test failure. Credentials are masked: test logs are kept and shared.
+func (x exchange) report(found []string) string {
+	const most = 4 << 10
+	body := string(x.body)
+	if len(body) > most {
+		body = fmt.Sprintf("%s… (%d bytes)", body[:most], len(x.body))
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s was answered %d, and docs/openapi/users.yaml does not allow that:\n", x.method, x.url.RequestURI(), x.status)
+	for _, f := range slices.Compact(found) {
+		fmt.Fprintf(&b, "  - %s\n", f)
+	}
+	fmt.Fprintf(&b, "  body: %s", body)
+	return mask(b.String())
+}
+
+var credential = regexp.MustCompile(`(hf[st]_)[A-Za-z0-9]+`)
+
+func mask(s string) string { return credential.ReplaceAllString(s, "${1}…") }
+
+// reads copies what the handler reads of the request's body.
+type reads struct {
+	io.ReadCloser
+	copy bytes.Buffer
+}
+
+func (b *reads) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.copy.Write(p[:n])
+	return n, err
+}
+
+// writes copies what the handler answers.
+type writes struct {
+	http.ResponseWriter
+	status int // 0 until the header is written
+	header http.Header
+	copy   bytes.Buffer
+}
+
+func (w *writes) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 { // 1xx may come before
+		w.status, w.header = status, w.Header().Clone()
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *writes) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status, w.header = http.StatusOK, w.Header().Clone()
+	}
+	w.copy.Write(p)
+	return w.ResponseWriter.Write(p)
+}
+
+// finish is for a handler that wrote nothing: net/http then answers 200.
+func (w *writes) finish() {
+	if w.status == 0 {
+		w.status, w.header = http.StatusOK, w.Header().Clone()
+	}
+}
+
+// Unwrap is for http.ResponseController.
+func (w *writes) Unwrap() http.ResponseWriter { return w.ResponseWriter }
