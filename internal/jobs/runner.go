@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -63,8 +64,9 @@ func Discard(err error) error { return &discarded{err} }
 
 // Runner runs jobs.
 type Runner struct {
-	client *river.Client[*sql.Tx]
-	listen *pgxpool.Pool // nil on SQLite
+	client  *river.Client[*sql.Tx]
+	listen  *pgxpool.Pool // nil on SQLite
+	running atomic.Bool
 }
 
 // NewRunner makes a runner; nothing runs before Start.
@@ -119,13 +121,20 @@ func (r *Runner) Start(ctx context.Context) error {
 	if err := r.client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("start job runner: %w", err)
 	}
+	r.running.Store(true)
 	return nil
 }
+
+// Running reports whether jobs are taken.
+func (r *Runner) Running() bool { return r.running.Load() }
 
 // Stop takes no more jobs and waits for the running ones; when the context ends they are cancelled,
 // and will be run again.
 func (r *Runner) Stop(ctx context.Context) error {
 	defer r.close()
+	if !r.running.Swap(false) {
+		return nil
+	}
 	err := r.client.Stop(ctx)
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		stopNow, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"holdfast/internal/audit"
+	"holdfast/internal/directory"
+	"holdfast/internal/seal"
+)
+
+type accountCmd struct {
+	Create accountCreateCmd `cmd:"" help:"Create an account with its first owner."`
+	List   accountListCmd   `cmd:"" help:"List accounts."`
+}
+
+type accountCreateCmd struct {
+	Name       string `required:"" help:"Name of the account, such as the company's."`
+	OwnerEmail string `required:"" help:"Email of the first owner."`
+	OwnerName  string `required:"" help:"Name of the first owner, as others see it."`
+	JSON       bool   `name:"json" help:"Print one JSON object."`
+}
+
+// setupLife is how long a set-up link can be used.
+const setupLife = 24 * time.Hour
+
+func (c *accountCreateCmd) Run(ctx context.Context, g *globals, std stdio) error {
+	n := directory.NewAccount{Name: c.Name, OwnerEmail: c.OwnerEmail, OwnerName: c.OwnerName}
+	if err := n.Check(); err != nil {
+		return err
+	}
+	h, err := g.open(ctx, std)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	a, owner, err := h.db.CreateAccount(ctx, n, operator(std))
+	if err != nil {
+		return fmt.Errorf("create account: %w", err)
+	}
+	link, hash := seal.NewCredential("hfl")
+	if err := h.db.CreateSetupLink(ctx, a.ID, owner.ID, hash, time.Now().Add(setupLife)); err != nil {
+		return fmt.Errorf("make set-up link: %w", err)
+	}
+	url := h.cfg.PublicURL + "/setup#" + link.Reveal()
+	if c.JSON {
+		return printJSON(std, map[string]any{"account_id": a.ID, "owner_id": owner.ID, "setup_url": url})
+	}
+	fmt.Fprintf(std.out, "Account %s (%s) with its owner %s <%s> is created.\n", a.ID, a.Name, owner.DisplayName, owner.Email)
+	fmt.Fprintf(std.out, "\nSet-up link for the owner, once, within 24 hours:\n  %s\n", url)
+	fmt.Fprintf(std.out, "\nNext: holdfast app create --account %s --name 'My platform' --scope list_users --scope get_user\n", a.ID)
+	return nil
+}
+
+type accountListCmd struct {
+	JSON bool `name:"json" help:"Print one JSON object a line."`
+}
+
+func (c *accountListCmd) Run(ctx context.Context, g *globals, std stdio) error {
+	h, err := g.open(ctx, std)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	accounts, err := h.db.Accounts(ctx)
+	if err != nil {
+		return fmt.Errorf("list accounts: %w", err)
+	}
+	if len(accounts) == 0 && !c.JSON {
+		fmt.Fprintln(std.out, "No accounts yet. Create one: holdfast account create --name N --owner-email E --owner-name O")
+	}
+	for _, a := range accounts {
+		if c.JSON {
+			if err := printJSON(std, map[string]any{"account_id": a.ID, "name": a.Name, "create_time": a.CreatedAt}); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintf(std.out, "%s  %s  %s\n", a.ID, a.CreatedAt.Format(time.DateOnly), a.Name)
+	}
+	return nil
+}
+
+// operator is the actor of what is done on the command line.
+func operator(std stdio) audit.Entry {
+	for _, name := range []string{"SUDO_USER", "USER", "LOGNAME"} {
+		for _, kv := range std.env {
+			if v, ok := strings.CutPrefix(kv, name+"="); ok && v != "" {
+				return audit.Entry{Actor: "operator:" + v}
+			}
+		}
+	}
+	return audit.Entry{Actor: "operator:unknown"}
+}

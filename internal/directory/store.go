@@ -1,0 +1,128 @@
+package directory
+
+import (
+	"context"
+	"time"
+
+	"holdfast/internal/audit"
+	"holdfast/internal/problem"
+)
+
+// Store is what the directory needs from a database.
+//
+// Methods are atomic and safe for concurrent use, also by several processes. One that changes
+// something is durable once it returns, and writes the audit entry in the same transaction. What
+// policy refuses changes nothing but leaves the entry, with [audit.Refused]. An id that the account
+// does not have is a problem of kind NotFound.
+type Store interface {
+	// CreateAccount makes an account with its built-in groups and its first owner.
+	CreateAccount(ctx context.Context, a NewAccount, by audit.Entry) (Account, User, error)
+	Account(ctx context.Context, id string) (Account, error)
+	Accounts(ctx context.Context) ([]Account, error)
+
+	User(ctx context.Context, accountID, id string) (User, error)
+	UserByEmail(ctx context.Context, accountID, email string) (User, error)
+
+	// ListUsers returns active people in the order of their ids, which never change: a person who
+	// is there from the first page to the last is listed exactly once, whatever else happens.
+	ListUsers(ctx context.Context, accountID string, q ListQuery) ([]User, error)
+
+	// AddUser adds an active person. An email that the account has is a problem of kind Conflict.
+	AddUser(ctx context.Context, accountID string, u NewUser, by audit.Entry) (User, error)
+
+	// ImportUsers adds all people or none. The first that cannot be added is a problem that names its index.
+	ImportUsers(ctx context.Context, accountID string, us []NewUser, progress func(done int), by audit.Entry) error
+
+	// KnownEmails returns those of the keys that the account has.
+	KnownEmails(ctx context.Context, accountID string, keys []string) ([]string, error)
+
+	// SuspendUser opens the holder's hold if that holder has none open, and returns the person as
+	// stored. If it has, nothing changes and no entry is written. A hold with an end is released by a job.
+	SuspendUser(ctx context.Context, accountID, id string, h NewHold, by audit.Entry) (User, error)
+
+	// ReactivateUser releases every hold, and is refused while one of scim is open. For a person
+	// without holds nothing changes and no entry is written.
+	ReactivateUser(ctx context.Context, accountID, id string, by audit.Entry) (User, error)
+
+	// ReleaseHold releases one hold if it is still open; if not, nothing changes.
+	ReleaseHold(ctx context.Context, accountID, holdID string, by audit.Entry) error
+
+	// RemoveUser ends the person's membership for good; the id stays known to the audit log.
+	RemoveUser(ctx context.Context, accountID, id string, by audit.Entry) error
+
+	Holds(ctx context.Context, accountID, userID string) ([]Hold, error)
+
+	Groups(ctx context.Context, accountID string) ([]Group, error)
+	GroupsOf(ctx context.Context, accountID, userID string) ([]Group, error)
+	CreateGroup(ctx context.Context, accountID, name string, by audit.Entry) (Group, error)
+	AddMember(ctx context.Context, accountID, groupID, userID string, by audit.Entry) error
+	RemoveMember(ctx context.Context, accountID, groupID, userID string, by audit.Entry) error
+}
+
+// NewAccount is an account to create. The owner gets a one-time link to set up sign-in.
+type NewAccount struct {
+	Name       string
+	OwnerEmail string
+	OwnerName  string
+}
+
+// NewHold is a hold to open.
+type NewHold struct {
+	Holder string
+	Reason string
+	Until  time.Time // zero: until somebody releases it
+}
+
+// StateFilter chooses people by state.
+type StateFilter uint8
+
+// The filters of the Users API.
+const (
+	AnyState StateFilter = iota
+	OnlyActive
+	OnlySuspended
+)
+
+// ListQuery asks for one page of people.
+type ListQuery struct {
+	State StateFilter
+	After string // id of the last person of the page before; empty for the first
+	Limit int
+}
+
+// What policy refuses. Each call makes a new problem, so that nobody shares a pointer.
+
+// ErrLastOwner is the answer to what would leave an account without an active owner. The code is the
+// one that 1Password's API was seen to give.
+func ErrLastOwner() *problem.Error {
+	return problem.Coded(problem.Forbidden, "no_owner_remain", "this is the last active owner of the account; make somebody else an owner first")
+}
+
+// ErrExternallyManaged is the answer to suspending a person whom the identity provider manages.
+func ErrExternallyManaged() *problem.Error {
+	return problem.Coded(problem.Forbidden, "externally_managed", "this person is managed by the identity provider; suspend or reactivate there")
+}
+
+// ErrProvisioned is the answer to reactivating a person whom the identity provider suspended.
+func ErrProvisioned() *problem.Error {
+	return problem.Coded(problem.Forbidden, "suspended_by_provisioning", "this person was suspended by the identity provider; reactivate there")
+}
+
+// ErrNoUser is the answer to an id that the account does not have.
+func ErrNoUser(id string) *problem.Error {
+	return problem.New(problem.NotFound, "no user %q", id)
+}
+
+// Check trims the texts and refuses what could not be stored or shown, naming the field.
+func (a *NewAccount) Check() error {
+	name, err := CheckName("name", a.Name)
+	if err != nil {
+		return err
+	}
+	owner := NewUser{Email: a.OwnerEmail, DisplayName: a.OwnerName}
+	if err := owner.Check(); err != nil {
+		return err
+	}
+	a.Name, a.OwnerEmail, a.OwnerName = name, owner.Email, owner.DisplayName
+	return nil
+}

@@ -1,0 +1,172 @@
+package oauth
+
+import (
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+
+	"holdfast/internal/audit"
+	"holdfast/internal/problem"
+	"holdfast/internal/seal"
+	"holdfast/internal/web"
+)
+
+// authenticated is a request of a client that has proved who it is.
+type authenticated struct {
+	accountID string
+	clientID  string
+	secretID  string
+	form      map[string]string
+	by        audit.Entry // actor and request filled in
+}
+
+// operation is what differs between token, revoke and introspect.
+type operation struct {
+	action audit.Action
+	do     func(w http.ResponseWriter, r *http.Request, a authenticated) error
+}
+
+// Routes lists the endpoints, in both URL generations of the contract.
+func (s *Service) Routes() []web.Route {
+	open := web.Public("the client authenticates itself, RFC 6749 §2.3")
+	var routes []web.Route
+	for _, base := range []string{"/v1/oauth", "/v1beta1/users/oauth2"} {
+		routes = append(routes,
+			web.Route{Pattern: "POST " + base + "/token", Access: open, Errors: problem.OAuth, Handle: s.endpoint(operation{audit.TokenIssue, s.issue})},
+			web.Route{Pattern: "POST " + base + "/revoke", Access: open, Errors: problem.OAuth, Handle: s.endpoint(operation{audit.TokenRevoke, s.revokeToken})},
+			web.Route{Pattern: "POST " + base + "/introspect", Access: open, Errors: problem.OAuth, Handle: s.endpoint(operation{audit.TokenIntrospect, s.introspect})},
+		)
+	}
+	return append(routes, web.Route{
+		Pattern: "GET /.well-known/oauth-authorization-server", Access: web.Public("metadata for clients, RFC 8414 §3"),
+		Errors: problem.Detailed, Handle: s.metadata,
+	})
+}
+
+// endpoint holds the steps that all operations share, so that none can forget one: the form, the
+// client's authentication, the limits, and one audit entry for whatever is turned down.
+func (s *Service) endpoint(op operation) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Pragma", "no-cache") // RFC 6749 §5.1
+		a := authenticated{accountID: audit.System, by: audit.By(r, op.action, "")}
+		err := s.attempt(w, r, op, &a)
+		p, refused := errors.AsType[*problem.Error](err)
+		if !refused || p.Kind == problem.TooMany || p.Kind == problem.Unavailable || p.Kind == problem.Internal {
+			return err
+		}
+		if p.Kind == problem.Unsupported {
+			p.Kind = problem.Invalid // RFC 6749 §5.2 knows 400 for a malformed request
+		}
+		if logErr := s.Store.AppendRefusal(r.Context(), a.accountID, a.by.AsRefused(refusal(p))); logErr != nil {
+			return errors.Join(logErr, err)
+		}
+		return err
+	}
+}
+
+func refusal(p *problem.Error) string {
+	if p.Code != "" {
+		return p.Code + ": " + p.Detail
+	}
+	return p.Detail
+}
+
+func (s *Service) attempt(w http.ResponseWriter, r *http.Request, op operation, a *authenticated) error {
+	form, err := web.Form(r)
+	if err != nil {
+		return err
+	}
+	id, secret, err := clientCredentials(r, form)
+	if err != nil {
+		return err
+	}
+	a.form = form
+	if id != "" {
+		a.by.Target = "client:" + id
+	}
+	if err := s.authenticate(r, id, secret, a); err != nil {
+		return err
+	}
+	return op.do(w, r, *a)
+}
+
+// authenticate compares the secret with the live ones. An unknown client takes the same steps as a
+// wrong secret and gets the same answer.
+func (s *Service) authenticate(r *http.Request, id string, secret seal.Secret, a *authenticated) error {
+	rec := web.RecordOf(r.Context())
+	if err := s.Limits.before(id, rec.Address); err != nil {
+		return err
+	}
+	known, err := s.Store.LiveSecrets(r.Context(), id, s.Now())
+	if err != nil && !problem.Is(err, problem.NotFound) {
+		return err
+	}
+	if known.AccountID != "" {
+		a.accountID = known.AccountID
+	}
+	hash, parseErr := seal.ParseCredential(SecretPrefix, secret.Reveal())
+	for _, k := range padded(known.Secrets) {
+		if subtle.ConstantTimeCompare(k.Hash[:], hash[:]) == 1 && parseErr == nil && k.ID != "" {
+			a.secretID = k.ID
+		}
+	}
+	if a.secretID == "" {
+		if err := s.Limits.failed(id, rec.Address); err != nil {
+			return err
+		}
+		p := problem.Coded(problem.Unauthenticated, "invalid_client", "client authentication failed; check client ID and secret, and whether the application was revoked")
+		p.Challenge = `Basic realm="holdfast", charset="UTF-8"`
+		return p
+	}
+	a.clientID = id
+	a.by.Actor = "client:" + id
+	rec.Principal = web.Principal{Actor: a.by.Actor, AccountID: a.accountID}
+	return nil
+}
+
+// padded makes the number of comparisons the same for every client, and for none.
+func padded(secrets []StoredSecret) [maxSecrets]StoredSecret {
+	var out [maxSecrets]StoredSecret
+	copy(out[:], secrets)
+	return out
+}
+
+// clientCredentials reads the client's ID and secret from the Basic header or from the body (RFC 6749
+// §2.3.1). Both at once are accepted if they agree, since clients in the field send them so; different
+// ones are refused (§2.3: one way of authentication a request).
+//
+// We do not undo the form encoding that §2.3.1 puts on top of Basic: clients in the field leave it
+// out, and IDs and secrets are of letters on which both readings agree.
+func clientCredentials(r *http.Request, form map[string]string) (string, seal.Secret, error) {
+	id, secret := form["client_id"], form["client_secret"]
+	values := r.Header.Values("Authorization")
+	if len(values) > 1 {
+		return "", seal.Secret{}, problem.New(problem.Invalid, "there are %d Authorization headers; exactly one is accepted", len(values))
+	}
+	if len(values) == 1 {
+		basicID, basicSecret, ok := parseBasic(values[0])
+		switch {
+		case !ok:
+			return "", seal.Secret{}, problem.New(problem.Invalid, "the Authorization header is not of the form: Basic base64(client_id:client_secret)")
+		case id != "" && id != basicID, secret != "" && subtle.ConstantTimeCompare([]byte(secret), []byte(basicSecret)) != 1:
+			return "", seal.Secret{}, problem.New(problem.Invalid, "the credentials in the Authorization header and in the body differ; send them in one place")
+		}
+		id, secret = basicID, basicSecret
+	}
+	return id, seal.NewSecret(secret), nil
+}
+
+// parseBasic splits at the first colon (RFC 7617 §2); the scheme's case does not matter.
+func parseBasic(header string) (id, secret string, ok bool) {
+	scheme, encoded, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return "", "", false
+	}
+	b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	if err != nil {
+		return "", "", false
+	}
+	return strings.Cut(string(b), ":")
+}

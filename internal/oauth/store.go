@@ -1,0 +1,93 @@
+package oauth
+
+import (
+	"context"
+	"time"
+
+	"holdfast/internal/audit"
+	"holdfast/internal/problem"
+	"holdfast/internal/seal"
+)
+
+// Store is what this package needs from a database.
+//
+// Methods are atomic and safe for concurrent use, also by several processes. One that changes
+// something writes the audit entry in the same transaction and is durable once it returns, with the
+// exception of IssueToken: a token may be lost with the power, and its client asks again. An
+// application that the account does not have is a problem of kind NotFound.
+type Store interface {
+	CreateClient(ctx context.Context, c Client, secret SecretInfo, hash seal.Hash, by audit.Entry) error
+	Client(ctx context.Context, accountID, id string) (Client, error)
+	Clients(ctx context.Context, accountID string) ([]Client, error)
+
+	// RotateSecret adds a secret and lets the others end at the given time, or earlier if they would.
+	// It is a problem of kind Conflict if more than one is alive at that time besides the new one.
+	RotateSecret(ctx context.Context, accountID, id string, secret SecretInfo, hash seal.Hash, othersEnd time.Time, by audit.Entry) (Client, error)
+
+	// RevokeClient ends the application, its secrets and its tokens. For one that is revoked already
+	// nothing changes.
+	RevokeClient(ctx context.Context, accountID, id string, by audit.Entry) error
+
+	// LiveSecrets returns account and secrets of a live application, for client authentication.
+	LiveSecrets(ctx context.Context, clientID string, now time.Time) (ClientSecrets, error)
+
+	// IssueToken stores a token if application and secret are still alive, else it is a problem of
+	// kind Unauthenticated.
+	IssueToken(ctx context.Context, t Token, by audit.Entry) error
+
+	// Token returns the token with the current state of its secret and application.
+	Token(ctx context.Context, hash seal.Hash) (TokenState, error)
+
+	// RevokeToken ends the token if it belongs to the client, and reports whether it was alive.
+	RevokeToken(ctx context.Context, accountID, clientID string, hash seal.Hash, by audit.Entry) (bool, error)
+
+	// AppendRefusal records an attempt that was turned down.
+	AppendRefusal(ctx context.Context, accountID string, by audit.Entry) error
+}
+
+// ClientSecrets is what client authentication compares with.
+type ClientSecrets struct {
+	AccountID string
+	Secrets   []StoredSecret
+}
+
+// StoredSecret is a secret as it is kept.
+type StoredSecret struct {
+	ID   string
+	Hash seal.Hash
+}
+
+// Token is an access token to store.
+type Token struct {
+	Hash      seal.Hash
+	AccountID string
+	ClientID  string
+	SecretID  string
+	IssuedAt  time.Time
+	ExpiresAt time.Time
+}
+
+// TokenState is a token with what decides whether it is worth something now.
+type TokenState struct {
+	Token
+	RevokedAt       time.Time // zero: not revoked
+	SecretEndsAt    time.Time // zero: with the application
+	ClientRevokedAt time.Time // zero: live
+	Scopes          []string
+}
+
+// Alive is nil while the token is worth something, else a problem that says why not.
+func (t TokenState) Alive(now time.Time) error {
+	dead := func(why string) error { return problem.New(problem.Unauthenticated, "%s", why) }
+	switch {
+	case !now.Before(t.ExpiresAt):
+		return dead("the access token has expired; request a new one")
+	case !t.RevokedAt.IsZero():
+		return dead("the access token was revoked; request a new one")
+	case !t.ClientRevokedAt.IsZero():
+		return dead("the application was revoked; ask an administrator")
+	case !t.SecretEndsAt.IsZero() && !now.Before(t.SecretEndsAt):
+		return dead("the secret that the access token was issued for was rotated out; request a new one with the new secret")
+	}
+	return nil
+}

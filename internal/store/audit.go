@@ -1,0 +1,153 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"holdfast/internal/audit"
+	"holdfast/internal/problem"
+)
+
+// append links the entry to the account's chain. The heads are written once, at the end of the group.
+func (tx *Tx) append(account string, e audit.Entry) error {
+	head, err := tx.head(account)
+	if err != nil {
+		return err
+	}
+	l := head.Next(e, tx.now)
+	_, err = tx.exec(`INSERT INTO audit_links (account_id, seq, at, actor, action, target, outcome, reason, request_id, address, prev, hash)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		account, l.Seq, l.Time.UnixMicro(), l.Entry.Actor, string(l.Entry.Action), l.Entry.Target, string(l.Entry.Outcome),
+		l.Entry.Reason, l.Entry.RequestID, l.Entry.Address, l.Prev[:], l.Hash[:])
+	if err != nil {
+		return fmt.Errorf("append audit link %d of %q: %w", l.Seq, account, err)
+	}
+	tx.heads[account] = l.Head()
+	return nil
+}
+
+func (tx *Tx) head(account string) (audit.Head, error) {
+	if h, ok := tx.heads[account]; ok {
+		return h, nil
+	}
+	if err := tx.lock(account); err != nil {
+		return audit.Head{}, err
+	}
+	return scanHead(account, tx.row(headQuery, account))
+}
+
+const headQuery = "SELECT seq, hash FROM audit_heads WHERE account_id = $1"
+
+func scanHead(account string, row scanner) (audit.Head, error) {
+	h := audit.Head{AccountID: account}
+	var hash []byte
+	err := row.Scan(&h.Seq, &hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		return h, nil
+	}
+	if err != nil {
+		return h, fmt.Errorf("read audit head of %q: %w", account, err)
+	}
+	copy(h.Hash[:], hash)
+	return h, nil
+}
+
+const macPurpose = "audit head"
+
+func (tx *Tx) writeHeads() error {
+	for account, h := range tx.heads {
+		mac := tx.db.keys.MAC(macPurpose, h.Bytes())
+		_, err := tx.exec(`INSERT INTO audit_heads (account_id, seq, hash, mac) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (account_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, mac = excluded.mac`,
+			account, h.Seq, h.Hash[:], mac)
+		if err != nil {
+			return fmt.Errorf("write audit head of %q: %w", account, err)
+		}
+	}
+	return nil
+}
+
+// AppendRefusal records an attempt that was turned down. It may be lost with the power: the refusal
+// took effect without it, and an attacker must not be able to make the disk sync.
+func (db *DB) AppendRefusal(ctx context.Context, account string, e audit.Entry) error {
+	return db.do(ctx, account, lazy, func(tx *Tx) error { return tx.append(account, e) })
+}
+
+// AppendAudit records what changed nothing else in the database, such as an export.
+func (db *DB) AppendAudit(ctx context.Context, account string, e audit.Entry) error {
+	return db.do(ctx, account, durable, func(tx *Tx) error { return tx.append(account, e) })
+}
+
+// AuditChains lists the accounts that have a chain, [audit.System] among them.
+func (db *DB) AuditChains(ctx context.Context) ([]string, error) {
+	rows, err := db.query(ctx, "SELECT account_id FROM audit_heads UNION SELECT account_id FROM audit_links ORDER BY account_id")
+	return collect(rows, err, func(r scanner) (id string, err error) { return id, r.Scan(&id) })
+}
+
+// AuditHead returns the head of a chain, after checking that nobody without the key has written it.
+// A chain without a head has the zero head.
+func (db *DB) AuditHead(ctx context.Context, account string) (audit.Head, error) {
+	h := audit.Head{AccountID: account}
+	var hash, mac []byte
+	err := db.get(ctx, "SELECT seq, hash, mac FROM audit_heads WHERE account_id = $1", []any{account}, &h.Seq, &hash, &mac)
+	if errors.Is(err, sql.ErrNoRows) {
+		return h, nil
+	}
+	if err != nil {
+		return h, fmt.Errorf("read audit head of %q: %w", account, err)
+	}
+	copy(h.Hash[:], hash)
+	if len(hash) != len(h.Hash) || !db.keys.VerifyMAC(mac, macPurpose, h.Bytes()) {
+		return h, problem.New(problem.Conflict, "the head of the audit chain of %q does not carry the mark of this installation's key: it was written by something else", account)
+	}
+	return h, nil
+}
+
+// auditPage is how many links are read at once.
+const auditPage = 1000
+
+// AuditLinks reads a chain from the link after the given number on.
+func (db *DB) AuditLinks(ctx context.Context, account string, after int64) iter.Seq2[audit.Link, error] {
+	return func(yield func(audit.Link, error) bool) {
+		for {
+			page, err := db.auditLinks(ctx, account, after)
+			if err != nil {
+				yield(audit.Link{}, err)
+				return
+			}
+			for _, l := range page {
+				if !yield(l, nil) {
+					return
+				}
+				after = l.Seq
+			}
+			if len(page) < auditPage {
+				return
+			}
+		}
+	}
+}
+
+func (db *DB) auditLinks(ctx context.Context, account string, after int64) ([]audit.Link, error) {
+	rows, err := db.query(ctx, `SELECT seq, at, actor, action, target, outcome, reason, request_id, address, prev, hash
+		FROM audit_links WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, account, after, auditPage)
+	links, err := collect(rows, err, func(r scanner) (audit.Link, error) {
+		l := audit.Link{AccountID: account}
+		var us int64
+		var prev, hash []byte
+		err := r.Scan(&l.Seq, &us, &l.Entry.Actor, &l.Entry.Action, &l.Entry.Target, &l.Entry.Outcome, &l.Entry.Reason,
+			&l.Entry.RequestID, &l.Entry.Address, &prev, &hash)
+		l.Time = time.UnixMicro(us).UTC()
+		copy(l.Prev[:], prev)
+		copy(l.Hash[:], hash)
+		return l, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read audit log of %q after %d: %w", account, after, err)
+	}
+	return links, nil
+}

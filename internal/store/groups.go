@@ -1,0 +1,173 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"holdfast/internal/audit"
+	"holdfast/internal/directory"
+	"holdfast/internal/problem"
+	"holdfast/internal/seal"
+)
+
+func scanGroup(account string) func(scanner) (directory.Group, error) {
+	return func(r scanner) (directory.Group, error) {
+		g := directory.Group{AccountID: account}
+		return g, r.Scan(&g.ID, &g.Name, &g.Kind)
+	}
+}
+
+// Groups implements [directory.Store].
+func (db *DB) Groups(ctx context.Context, accountID string) ([]directory.Group, error) {
+	rows, err := db.query(ctx, "SELECT id, name, kind FROM groups WHERE account_id = $1 ORDER BY name_key", accountID)
+	groups, err := collect(rows, err, scanGroup(accountID))
+	if err != nil {
+		return nil, fmt.Errorf("read groups: %w", err)
+	}
+	return groups, nil
+}
+
+// GroupsOf implements [directory.Store].
+func (db *DB) GroupsOf(ctx context.Context, accountID, userID string) ([]directory.Group, error) {
+	rows, err := db.query(ctx, `SELECT g.id, g.name, g.kind FROM group_members m
+		JOIN groups g ON g.account_id = m.account_id AND g.id = m.group_id
+		WHERE m.account_id = $1 AND m.user_id = $2
+		UNION SELECT id, name, kind FROM groups WHERE account_id = $1 AND kind = 'team_members' ORDER BY 2`, accountID, userID)
+	groups, err := collect(rows, err, scanGroup(accountID))
+	if err != nil {
+		return nil, fmt.Errorf("read groups of %q: %w", userID, err)
+	}
+	return groups, nil
+}
+
+// CreateGroup implements [directory.Store].
+func (db *DB) CreateGroup(ctx context.Context, accountID, name string, by audit.Entry) (directory.Group, error) {
+	g := directory.Group{AccountID: accountID, ID: seal.NewID(), Name: strings.TrimSpace(name), Kind: directory.Custom}
+	err := db.do(ctx, accountID, durable, func(tx *Tx) error {
+		if _, err := tx.groupIDs(accountID); err != nil {
+			return err
+		}
+		if err := tx.insertGroup(g); err != nil {
+			return err
+		}
+		by.Action, by.Target = audit.GroupCreate, "group:"+g.ID
+		return tx.append(accountID, by.Because(g.Name))
+	})
+	return g, err
+}
+
+func (tx *Tx) insertGroup(g directory.Group) error {
+	n, err := tx.exec(`INSERT INTO groups (account_id, id, name, name_key, kind, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (account_id, name_key) DO NOTHING`,
+		g.AccountID, g.ID, g.Name, directory.GroupKey(g.Name), string(g.Kind), tx.now.UnixMicro())
+	if err != nil {
+		return fmt.Errorf("insert group: %w", err)
+	}
+	if n == 0 {
+		return problem.New(problem.Conflict, "the account already has a group %q", g.Name)
+	}
+	return nil
+}
+
+// AddMember implements [directory.Store].
+func (db *DB) AddMember(ctx context.Context, accountID, groupID, userID string, by audit.Entry) error {
+	return db.do(ctx, accountID, durable, func(tx *Tx) error {
+		g, err := tx.group(accountID, groupID)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.user(accountID, userID); err != nil {
+			return err
+		}
+		if g.Kind == directory.TeamMembers {
+			return nil // everybody is
+		}
+		if err := tx.insertMember(accountID, groupID, userID); err != nil {
+			return err
+		}
+		by.Action, by.Target = audit.GroupMemberAdd, "user:"+userID
+		return tx.append(accountID, by.Because("group "+g.Name))
+	})
+}
+
+// RemoveMember implements [directory.Store].
+func (db *DB) RemoveMember(ctx context.Context, accountID, groupID, userID string, by audit.Entry) error {
+	return db.do(ctx, accountID, durable, func(tx *Tx) error {
+		g, err := tx.group(accountID, groupID)
+		if err != nil {
+			return err
+		}
+		by.Action, by.Target = audit.GroupMemberRemove, "user:"+userID
+		if g.Kind == directory.Owners {
+			u, err := tx.user(accountID, userID)
+			if err != nil {
+				return err
+			}
+			if last, err := tx.isLastOwner(u); err != nil {
+				return err
+			} else if last {
+				return tx.refuse(accountID, by, directory.ErrLastOwner())
+			}
+		}
+		n, err := tx.exec("DELETE FROM group_members WHERE account_id = $1 AND group_id = $2 AND user_id = $3", accountID, groupID, userID)
+		if err != nil || n == 0 {
+			return err
+		}
+		return tx.append(accountID, by.Because("group "+g.Name))
+	})
+}
+
+func (tx *Tx) group(account, id string) (directory.Group, error) {
+	g, err := scanGroup(account)(tx.row("SELECT id, name, kind FROM groups WHERE account_id = $1 AND id = $2", account, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return g, problem.New(problem.NotFound, "no group %q", id)
+	}
+	if err != nil {
+		return g, fmt.Errorf("read group %q: %w", id, err)
+	}
+	return g, nil
+}
+
+func (tx *Tx) insertMember(account, groupID, userID string) error {
+	if _, err := tx.exec(`INSERT INTO group_members (account_id, group_id, user_id, added_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (account_id, group_id, user_id) DO NOTHING`, account, groupID, userID, tx.now.UnixMicro()); err != nil {
+		return fmt.Errorf("add %q to group %q: %w", userID, groupID, err)
+	}
+	return nil
+}
+
+// groupIDs maps the folded names of the account's groups to their ids.
+func (tx *Tx) groupIDs(account string) (map[string]directory.Group, error) {
+	rows, err := tx.rows("SELECT id, name, kind FROM groups WHERE account_id = $1", account)
+	groups, err := collect(rows, err, scanGroup(account))
+	if err != nil {
+		return nil, fmt.Errorf("read groups: %w", err)
+	}
+	if len(groups) == 0 {
+		return nil, problem.New(problem.NotFound, "no account %q", account)
+	}
+	byName := make(map[string]directory.Group, len(groups))
+	for _, g := range groups {
+		byName[directory.GroupKey(g.Name)] = g
+	}
+	return byName, nil
+}
+
+func (tx *Tx) joinGroups(account, userID string, names []string, groups map[string]directory.Group) error {
+	for _, name := range names {
+		g, ok := groups[directory.GroupKey(name)]
+		if !ok {
+			return problem.InField("groups", "the account has no group %q", strings.TrimSpace(name))
+		}
+		if g.Kind == directory.TeamMembers {
+			continue // everybody is
+		}
+		if err := tx.insertMember(account, g.ID, userID); err != nil {
+			return err
+		}
+	}
+	return nil
+}

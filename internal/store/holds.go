@@ -1,0 +1,152 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"holdfast/internal/audit"
+	"holdfast/internal/directory"
+	"holdfast/internal/jobs"
+	"holdfast/internal/seal"
+)
+
+// SuspendUser implements [directory.Store].
+func (db *DB) SuspendUser(ctx context.Context, accountID, id string, h directory.NewHold, by audit.Entry) (directory.User, error) {
+	by.Action, by.Target = audit.UserSuspend, "user:"+id
+	var u directory.User
+	err := db.do(ctx, accountID, durable, func(tx *Tx) error {
+		var err error
+		if u, err = tx.user(accountID, id); err != nil {
+			return err
+		}
+		switch {
+		case u.Lifecycle != directory.Active:
+			return directory.ErrNoUser(id)
+		case u.ExternallyManaged:
+			return tx.refuse(accountID, by, directory.ErrExternallyManaged())
+		}
+		if !u.Suspended {
+			if last, err := tx.isLastOwner(u); err != nil {
+				return err
+			} else if last {
+				return tx.refuse(accountID, by, directory.ErrLastOwner())
+			}
+		}
+		holdID := seal.NewID()
+		opened, err := tx.exec(`INSERT INTO holds (account_id, id, user_id, holder, reason, opened_at, until_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (account_id, user_id, holder) WHERE released_at IS NULL DO NOTHING`,
+			accountID, holdID, id, h.Holder, h.Reason, tx.now.UnixMicro(), micros(h.Until))
+		if err != nil {
+			return fmt.Errorf("open hold on %q: %w", id, err)
+		}
+		if opened == 0 {
+			return nil
+		}
+		if err := tx.setSuspended(&u, true); err != nil {
+			return err
+		}
+		if !h.Until.IsZero() {
+			job := jobs.Job{Args: directory.ReleaseHold{AccountID: accountID, HoldID: holdID}, RunAt: h.Until}
+			if err := tx.enqueue(job); err != nil {
+				return err
+			}
+		}
+		return tx.append(accountID, by.Because(h.Reason))
+	})
+	return u, err
+}
+
+// ReactivateUser implements [directory.Store].
+func (db *DB) ReactivateUser(ctx context.Context, accountID, id string, by audit.Entry) (directory.User, error) {
+	by.Action, by.Target = audit.UserReactivate, "user:"+id
+	var u directory.User
+	err := db.do(ctx, accountID, durable, func(tx *Tx) error {
+		var err error
+		if u, err = tx.user(accountID, id); err != nil {
+			return err
+		}
+		if u.Lifecycle != directory.Active {
+			return directory.ErrNoUser(id)
+		}
+		if !u.Suspended {
+			return nil
+		}
+		var provisioned int
+		if err := tx.row("SELECT COUNT(*) FROM holds WHERE account_id = $1 AND user_id = $2 AND released_at IS NULL AND holder LIKE $3",
+			accountID, id, directory.ScimHolder+"%").Scan(&provisioned); err != nil {
+			return fmt.Errorf("count holds of %q: %w", id, err)
+		}
+		if provisioned > 0 {
+			return tx.refuse(accountID, by, directory.ErrProvisioned())
+		}
+		if _, err := tx.exec(`UPDATE holds SET released_at = $1, released_by = $2, release_reason = $3
+			WHERE account_id = $4 AND user_id = $5 AND released_at IS NULL`,
+			tx.now.UnixMicro(), by.Actor, by.Reason, accountID, id); err != nil {
+			return fmt.Errorf("release holds of %q: %w", id, err)
+		}
+		if err := tx.setSuspended(&u, false); err != nil {
+			return err
+		}
+		return tx.append(accountID, by)
+	})
+	return u, err
+}
+
+// ReleaseHold implements [directory.Store].
+func (db *DB) ReleaseHold(ctx context.Context, accountID, holdID string, by audit.Entry) error {
+	return db.do(ctx, accountID, durable, func(tx *Tx) error {
+		var userID string
+		err := tx.row("SELECT user_id FROM holds WHERE account_id = $1 AND id = $2 AND released_at IS NULL", accountID, holdID).Scan(&userID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil // somebody was faster
+		}
+		if err != nil {
+			return fmt.Errorf("read hold %q: %w", holdID, err)
+		}
+		if _, err := tx.exec("UPDATE holds SET released_at = $1, released_by = $2, release_reason = $3 WHERE account_id = $4 AND id = $5",
+			tx.now.UnixMicro(), by.Actor, by.Reason, accountID, holdID); err != nil {
+			return fmt.Errorf("release hold %q: %w", holdID, err)
+		}
+		var open int
+		if err := tx.row("SELECT COUNT(*) FROM holds WHERE account_id = $1 AND user_id = $2 AND released_at IS NULL", accountID, userID).Scan(&open); err != nil {
+			return fmt.Errorf("count holds of %q: %w", userID, err)
+		}
+		if open == 0 {
+			u := directory.User{AccountID: accountID, ID: userID}
+			if err := tx.setSuspended(&u, false); err != nil {
+				return err
+			}
+		}
+		by.Action, by.Target = audit.HoldRelease, "user:"+userID
+		return tx.append(accountID, by)
+	})
+}
+
+func (tx *Tx) setSuspended(u *directory.User, suspended bool) error {
+	if _, err := tx.exec("UPDATE users SET suspended = $1 WHERE account_id = $2 AND id = $3", suspended, u.AccountID, u.ID); err != nil {
+		return fmt.Errorf("set state of %q: %w", u.ID, err)
+	}
+	u.Suspended = suspended
+	return nil
+}
+
+// Holds implements [directory.Store].
+func (db *DB) Holds(ctx context.Context, accountID, userID string) ([]directory.Hold, error) {
+	rows, err := db.query(ctx, `SELECT id, holder, reason, opened_at, until_at, released_at, released_by, release_reason
+		FROM holds WHERE account_id = $1 AND user_id = $2 ORDER BY opened_at, id`, accountID, userID)
+	holds, err := collect(rows, err, func(r scanner) (directory.Hold, error) {
+		h := directory.Hold{AccountID: accountID, UserID: userID}
+		var opened int64
+		var until, released sql.NullInt64
+		err := r.Scan(&h.ID, &h.Holder, &h.Reason, &opened, &until, &released, &h.ReleasedBy, &h.ReleaseReason)
+		h.OpenedAt, h.Until, h.ReleasedAt = time.UnixMicro(opened).UTC(), at(until), at(released)
+		return h, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read holds of %q: %w", userID, err)
+	}
+	return holds, nil
+}

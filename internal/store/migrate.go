@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+	goosedb "github.com/pressly/goose/v3/database"
+
+	"holdfast/internal/jobs"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// Migrate brings the tables to the version of this binary, in order, each step in a transaction. Tables
+// of a newer version are refused. Several servers may start at once.
+func (db *DB) Migrate(ctx context.Context) error {
+	p, release, err := db.goose(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := db.refuseNewer(ctx, p); err != nil {
+		return err
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate tables: %w", err)
+	}
+	return jobs.Migrate(ctx, db.Jobs())
+}
+
+// CheckSchema reports tables that are not of the version of this binary.
+func (db *DB) CheckSchema(ctx context.Context) error {
+	p, release, err := db.goose(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := db.refuseNewer(ctx, p); err != nil {
+		return err
+	}
+	pending, err := p.HasPending(ctx)
+	if err != nil {
+		return fmt.Errorf("read version of tables: %w", err)
+	}
+	if pending {
+		return errors.New("the tables are of an older version; run: holdfast migrate")
+	}
+	return jobs.Check(ctx, db.Jobs())
+}
+
+// SchemaVersion returns the version of the tables and the newest that this binary knows.
+func (db *DB) SchemaVersion(ctx context.Context) (have, known int64, err error) {
+	p, release, err := db.goose(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer release()
+	have, known, err = p.GetVersions(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read version of tables: %w", err)
+	}
+	return have, known, nil
+}
+
+func (db *DB) refuseNewer(ctx context.Context, p *goose.Provider) error {
+	have, known, err := p.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("read version of tables: %w", err)
+	}
+	if have > known {
+		return fmt.Errorf("the tables are of version %d, this binary knows up to %d: use the newer holdfast binary again, or restore a backup made before the upgrade", have, known)
+	}
+	return nil
+}
+
+func (db *DB) goose(ctx context.Context) (p *goose.Provider, release func(), err error) {
+	dir, err := fs.Sub(migrations, "migrations/"+db.Kind())
+	if err != nil {
+		return nil, nil, fmt.Errorf("find migrations: %w", err)
+	}
+	dialect := goosedb.DialectSQLite3
+	release = func() {}
+	if db.postgres != "" {
+		dialect = goosedb.DialectPostgres
+		// Held while migrating: servers that start at once go one after the other.
+		if release, err = db.lockSession(ctx, "migrate"); err != nil {
+			return nil, nil, err
+		}
+	}
+	p, err = goose.NewProvider(dialect, db.write, dir, goose.WithVerbose(false), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		release()
+		return nil, nil, fmt.Errorf("read migrations: %w", err)
+	}
+	return p, release, nil
+}
+
+// lockSession takes an advisory lock on a connection of its own, until release is called.
+func (db *DB) lockSession(ctx context.Context, name string) (release func(), err error) {
+	conn, err := db.write.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect for lock %q: %w", name, err)
+	}
+	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock(hashtextextended($1, 0))", name); err != nil {
+		return nil, errors.Join(fmt.Errorf("take lock %q: %w", name, err), conn.Close())
+	}
+	return func() {
+		// A connection that cannot unlock is thrown away, and its locks with it.
+		if _, err := conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(hashtextextended($1, 0))", name); err != nil {
+			_ = conn.Raw(func(any) error { return sql.ErrConnDone })
+		}
+		_ = conn.Close()
+	}, nil
+}

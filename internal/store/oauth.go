@@ -1,0 +1,270 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"holdfast/internal/audit"
+	"holdfast/internal/oauth"
+	"holdfast/internal/problem"
+	"holdfast/internal/seal"
+)
+
+var _ oauth.Store = (*DB)(nil)
+
+// CreateClient implements [oauth.Store].
+func (db *DB) CreateClient(ctx context.Context, c oauth.Client, s oauth.SecretInfo, hash seal.Hash, by audit.Entry) error {
+	return db.do(ctx, c.AccountID, durable, func(tx *Tx) error {
+		if _, err := tx.groupIDs(c.AccountID); err != nil { // the account exists
+			return err
+		}
+		_, err := tx.exec(`INSERT INTO clients (id, account_id, name, description, redirect_url, scopes, created_at, created_by)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			c.ID, c.AccountID, c.Name, c.Description, c.RedirectURL, strings.Join(c.Scopes, " "), c.CreatedAt.UnixMicro(), c.CreatedBy)
+		if err != nil {
+			return fmt.Errorf("insert application: %w", err)
+		}
+		if err := tx.insertSecret(c.ID, s, hash); err != nil {
+			return err
+		}
+		return tx.append(c.AccountID, by.Because(c.Name+": "+strings.Join(c.Scopes, " ")))
+	})
+}
+
+func (tx *Tx) insertSecret(clientID string, s oauth.SecretInfo, hash seal.Hash) error {
+	_, err := tx.exec("INSERT INTO client_secrets (client_id, id, hash, created_at, ends_at) VALUES ($1, $2, $3, $4, $5)",
+		clientID, s.ID, hash[:], s.CreatedAt.UnixMicro(), micros(s.EndsAt))
+	if err != nil {
+		return fmt.Errorf("insert secret: %w", err)
+	}
+	return nil
+}
+
+const (
+	clientColumns = "id, account_id, name, description, redirect_url, scopes, created_at, created_by, last_used_at, revoked_at"
+	secretsOf     = "SELECT id, created_at, ends_at FROM client_secrets WHERE client_id = $1 ORDER BY created_at, id"
+)
+
+func scanClient(r scanner) (oauth.Client, error) {
+	var c oauth.Client
+	var scopes string
+	var created int64
+	var used, revoked sql.NullInt64
+	err := r.Scan(&c.ID, &c.AccountID, &c.Name, &c.Description, &c.RedirectURL, &scopes, &created, &c.CreatedBy, &used, &revoked)
+	c.Scopes, c.CreatedAt, c.LastUsedAt, c.RevokedAt = strings.Fields(scopes), time.UnixMicro(created).UTC(), at(used), at(revoked)
+	return c, err
+}
+
+func scanSecret(r scanner) (oauth.SecretInfo, error) {
+	var s oauth.SecretInfo
+	var created int64
+	var ends sql.NullInt64
+	err := r.Scan(&s.ID, &created, &ends)
+	s.CreatedAt, s.EndsAt = time.UnixMicro(created).UTC(), at(ends)
+	return s, err
+}
+
+// Client implements [oauth.Store].
+func (db *DB) Client(ctx context.Context, accountID, id string) (oauth.Client, error) {
+	rows, err := db.query(ctx, "SELECT "+clientColumns+" FROM clients WHERE id = $1 AND account_id = $2", id, accountID)
+	cs, err := collect(rows, err, scanClient)
+	if err != nil {
+		return oauth.Client{}, fmt.Errorf("read application %q: %w", id, err)
+	}
+	if len(cs) == 0 {
+		return oauth.Client{}, errNoClient(id)
+	}
+	c := cs[0]
+	rows, err = db.query(ctx, secretsOf, id)
+	if c.Secrets, err = collect(rows, err, scanSecret); err != nil {
+		return c, fmt.Errorf("read secrets of %q: %w", id, err)
+	}
+	return c, nil
+}
+
+func errNoClient(id string) error {
+	return problem.New(problem.NotFound, "no OAuth application %q", id)
+}
+
+// Clients implements [oauth.Store].
+func (db *DB) Clients(ctx context.Context, accountID string) ([]oauth.Client, error) {
+	rows, err := db.query(ctx, "SELECT "+clientColumns+" FROM clients WHERE account_id = $1 ORDER BY created_at, id", accountID)
+	cs, err := collect(rows, err, scanClient)
+	if err != nil {
+		return nil, fmt.Errorf("list applications: %w", err)
+	}
+	for i := range cs {
+		rows, err := db.query(ctx, secretsOf, cs[i].ID)
+		if cs[i].Secrets, err = collect(rows, err, scanSecret); err != nil {
+			return nil, fmt.Errorf("read secrets of %q: %w", cs[i].ID, err)
+		}
+	}
+	return cs, nil
+}
+
+// RotateSecret implements [oauth.Store].
+func (db *DB) RotateSecret(ctx context.Context, accountID, id string, s oauth.SecretInfo, hash seal.Hash, othersEnd time.Time, by audit.Entry) (oauth.Client, error) {
+	var c oauth.Client
+	err := db.do(ctx, accountID, durable, func(tx *Tx) error {
+		var err error
+		if c, err = tx.client(accountID, id); err != nil {
+			return err
+		}
+		if !c.RevokedAt.IsZero() {
+			return problem.New(problem.Conflict, "the application was revoked, which is final; create a new one")
+		}
+		if err := oauth.CheckOverlap(c.Secrets, othersEnd, tx.now); err != nil {
+			return err
+		}
+		if _, err := tx.exec("UPDATE client_secrets SET ends_at = $1 WHERE client_id = $2 AND (ends_at IS NULL OR ends_at > $1)", othersEnd.UnixMicro(), id); err != nil {
+			return fmt.Errorf("end secrets of %q: %w", id, err)
+		}
+		if err := tx.insertSecret(id, s, hash); err != nil {
+			return err
+		}
+		if c, err = tx.client(accountID, id); err != nil {
+			return err
+		}
+		return tx.append(accountID, by.Because("the other secrets end at "+othersEnd.Format(time.RFC3339)))
+	})
+	return c, err
+}
+
+func (tx *Tx) client(account, id string) (oauth.Client, error) {
+	c, err := scanClient(tx.row("SELECT "+clientColumns+" FROM clients WHERE id = $1 AND account_id = $2", id, account))
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, errNoClient(id)
+	}
+	if err != nil {
+		return c, fmt.Errorf("read application %q: %w", id, err)
+	}
+	rows, err := tx.rows(secretsOf, id)
+	if c.Secrets, err = collect(rows, err, scanSecret); err != nil {
+		return c, fmt.Errorf("read secrets of %q: %w", id, err)
+	}
+	return c, nil
+}
+
+// RevokeClient implements [oauth.Store].
+func (db *DB) RevokeClient(ctx context.Context, accountID, id string, by audit.Entry) error {
+	return db.do(ctx, accountID, durable, func(tx *Tx) error {
+		c, err := tx.client(accountID, id)
+		if err != nil || !c.RevokedAt.IsZero() {
+			return err
+		}
+		if _, err := tx.exec("UPDATE clients SET revoked_at = $1 WHERE id = $2", tx.now.UnixMicro(), id); err != nil {
+			return fmt.Errorf("revoke application %q: %w", id, err)
+		}
+		return tx.append(accountID, by)
+	})
+}
+
+// LiveSecrets implements [oauth.Store].
+func (db *DB) LiveSecrets(ctx context.Context, clientID string, now time.Time) (oauth.ClientSecrets, error) {
+	var known oauth.ClientSecrets
+	rows, err := db.query(ctx, `SELECT c.account_id, s.id, s.hash FROM clients c JOIN client_secrets s ON s.client_id = c.id
+		WHERE c.id = $1 AND c.revoked_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > $2)`, clientID, now.UnixMicro())
+	secrets, err := collect(rows, err, func(r scanner) (s oauth.StoredSecret, err error) {
+		var hash []byte
+		err = r.Scan(&known.AccountID, &s.ID, &hash)
+		copy(s.Hash[:], hash)
+		return s, err
+	})
+	if err != nil {
+		return known, fmt.Errorf("read secrets: %w", err)
+	}
+	if len(secrets) > 0 {
+		known.Secrets = secrets
+		return known, nil
+	}
+	// No live secret: say at least whose application it is, for the audit log.
+	err = db.get(ctx, "SELECT account_id FROM clients WHERE id = $1", []any{clientID}, &known.AccountID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return known, errNoClient(clientID)
+	}
+	if err != nil {
+		return known, fmt.Errorf("read application: %w", err)
+	}
+	return known, nil
+}
+
+// lastUsedEvery is how exactly the last use of an application is known.
+const lastUsedEvery = time.Minute
+
+// IssueToken implements [oauth.Store].
+func (db *DB) IssueToken(ctx context.Context, t oauth.Token, by audit.Entry) error {
+	return db.do(ctx, t.AccountID, lazy, func(tx *Tx) error {
+		// Read again under the lock: the application may have been revoked since its secret was checked.
+		var used sql.NullInt64
+		err := tx.row(`SELECT c.last_used_at FROM clients c JOIN client_secrets s ON s.client_id = c.id
+			WHERE c.id = $1 AND s.id = $2 AND c.revoked_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > $3)`,
+			t.ClientID, t.SecretID, t.IssuedAt.UnixMicro()).Scan(&used)
+		if errors.Is(err, sql.ErrNoRows) {
+			return problem.Coded(problem.Unauthenticated, "invalid_client", "the application or its secret was revoked just now")
+		}
+		if err != nil {
+			return fmt.Errorf("read application: %w", err)
+		}
+		if _, err := tx.exec("INSERT INTO tokens (hash, account_id, client_id, secret_id, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+			t.Hash[:], t.AccountID, t.ClientID, t.SecretID, t.IssuedAt.UnixMicro(), t.ExpiresAt.UnixMicro()); err != nil {
+			return fmt.Errorf("insert token: %w", err)
+		}
+		if !used.Valid || t.IssuedAt.Sub(at(used)) >= lastUsedEvery {
+			if _, err := tx.exec("UPDATE clients SET last_used_at = $1 WHERE id = $2", t.IssuedAt.UnixMicro(), t.ClientID); err != nil {
+				return fmt.Errorf("note use of application: %w", err)
+			}
+		}
+		return tx.append(t.AccountID, by)
+	})
+}
+
+// Token implements [oauth.Store].
+func (db *DB) Token(ctx context.Context, hash seal.Hash) (oauth.TokenState, error) {
+	t := oauth.TokenState{Token: oauth.Token{Hash: hash}}
+	var issued, expires int64
+	var revoked, secretEnds, clientRevoked sql.NullInt64
+	var scopes string
+	err := db.get(ctx, `SELECT t.account_id, t.client_id, t.secret_id, t.issued_at, t.expires_at, t.revoked_at, s.ends_at, c.revoked_at, c.scopes
+		FROM tokens t JOIN clients c ON c.id = t.client_id JOIN client_secrets s ON s.client_id = t.client_id AND s.id = t.secret_id
+		WHERE t.hash = $1`, []any{hash[:]},
+		&t.AccountID, &t.ClientID, &t.SecretID, &issued, &expires, &revoked, &secretEnds, &clientRevoked, &scopes)
+	if errors.Is(err, sql.ErrNoRows) {
+		return t, problem.New(problem.NotFound, "no such token")
+	}
+	if err != nil {
+		return t, fmt.Errorf("read token: %w", err)
+	}
+	t.IssuedAt, t.ExpiresAt = time.UnixMicro(issued).UTC(), time.UnixMicro(expires).UTC()
+	t.RevokedAt, t.SecretEndsAt, t.ClientRevokedAt = at(revoked), at(secretEnds), at(clientRevoked)
+	t.Scopes = strings.Fields(scopes)
+	return t, nil
+}
+
+// RevokeToken implements [oauth.Store].
+func (db *DB) RevokeToken(ctx context.Context, accountID, clientID string, hash seal.Hash, by audit.Entry) (bool, error) {
+	var alive bool
+	err := db.do(ctx, accountID, durable, func(tx *Tx) error {
+		n, err := tx.exec("UPDATE tokens SET revoked_at = $1 WHERE hash = $2 AND client_id = $3 AND revoked_at IS NULL AND expires_at > $1",
+			tx.now.UnixMicro(), hash[:], clientID)
+		if err != nil {
+			return fmt.Errorf("revoke token: %w", err)
+		}
+		if alive = n > 0; !alive {
+			by = by.Because("the token was not alive, or not this application's")
+		}
+		return tx.append(accountID, by)
+	})
+	return alive, err
+}
+
+// PurgeTokens deletes tokens that expired before the time. It is bookkeeping: they were worth nothing.
+func (db *DB) PurgeTokens(ctx context.Context, before time.Time) error {
+	return db.do(ctx, audit.System, lazy, func(tx *Tx) error {
+		_, err := tx.exec("DELETE FROM tokens WHERE expires_at < $1", before.UnixMicro())
+		return err
+	})
+}

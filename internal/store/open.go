@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// openSQLite opens the file twice: many connections that read, one that writes.
+func openSQLite(ctx context.Context, o Options) (read, write *sql.DB, err error) {
+	path, err := sqlitePath(o.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	// Made here with its mode, since SQLite would make it readable by others.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, nil, fmt.Errorf("open database: %w", err)
+	}
+	cache := 16 << 10 // KiB
+	if o.Bulk {
+		cache = 256 << 10
+	}
+	common := []string{
+		"busy_timeout(10000)", "foreign_keys(ON)", "temp_store(MEMORY)",
+		"mmap_size(" + strconv.FormatInt(o.MmapSize, 10) + ")",
+	}
+	writer := append([]string{
+		"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-" + strconv.Itoa(cache) + ")",
+	}, common...)
+	write, err = sql.Open("sqlite", sqliteDSN(path, "immediate", writer))
+	if err != nil {
+		return nil, nil, fmt.Errorf("open database: %w", err)
+	}
+	write.SetMaxOpenConns(1)
+	write.SetConnMaxLifetime(0)
+	if err := write.PingContext(ctx); err != nil { // makes the file a WAL database before readers come
+		return nil, nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), write.Close())
+	}
+	read, err = sql.Open("sqlite", sqliteDSN(path, "deferred", append([]string{"query_only(ON)"}, common...)))
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open database: %w", err), write.Close())
+	}
+	readers := max(4, 2*runtime.GOMAXPROCS(0))
+	read.SetMaxOpenConns(readers)
+	read.SetMaxIdleConns(readers)
+	return read, write, nil
+}
+
+func sqliteDSN(path, txlock string, pragmas []string) string {
+	q := url.Values{"_txlock": {txlock}, "_pragma": pragmas}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+// openPostgres opens the database. The URL may hold a password, so it is in no error.
+func openPostgres(ctx context.Context, rawURL string) (*sql.DB, error) {
+	cfg, err := pgx.ParseConfig(rawURL)
+	if err != nil {
+		return nil, errors.New("the database URL cannot be read; it must be of the form postgres://user:password@host:5432/name")
+	}
+	cfg.RuntimeParams["application_name"] = "holdfast"
+	cfg.RuntimeParams["timezone"] = "UTC"
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = 10 * time.Second
+	}
+	db := stdlib.OpenDB(*cfg)
+	db.SetMaxOpenConns(30)
+	db.SetMaxIdleConns(30)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to PostgreSQL at %s:%d, database %q, as %q: %w", cfg.Host, cfg.Port, cfg.Database, cfg.User, err), db.Close())
+	}
+	return db, nil
+}

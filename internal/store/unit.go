@@ -1,0 +1,365 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"holdfast/internal/audit"
+	"holdfast/internal/jobs"
+	"holdfast/internal/problem"
+)
+
+// durability says what a unit may lose.
+type durability bool
+
+const (
+	durable durability = true  // on the disk before the answer
+	lazy    durability = false // may be lost with the power, never half
+)
+
+// unit is one change that waits for its turn.
+type unit struct {
+	ctx     context.Context
+	durable durability
+	most    time.Duration // how long it may take
+	run     func(tx *Tx) error
+	turn    chan bool // true: done; false: lead the next group
+	err     error
+}
+
+// groups are the queues of units, one for each lock key.
+type groups struct {
+	mu      sync.Mutex
+	waiting map[string][]*unit
+	busy    map[string]bool
+}
+
+// The most units that share a transaction, and the time they may take.
+const (
+	groupSize    = 64
+	groupTimeout = 30 * time.Second
+)
+
+// do runs a change as a unit of work. run may be called again, after the transaction it was part of
+// has failed for another unit's sake, so it must not leave anything behind outside the transaction
+// but what it assigns anew.
+//
+// An error of run rolls the unit back, except one made by [Tx.refuse].
+func (db *DB) do(ctx context.Context, account string, d durability, run func(tx *Tx) error) error {
+	return db.enter(account, &unit{ctx: ctx, durable: d, most: groupTimeout, run: run, turn: make(chan bool, 1)})
+}
+
+func (db *DB) enter(account string, u *unit) error {
+	if err := u.ctx.Err(); err != nil {
+		return err
+	}
+	key := account
+	if db.postgres == "" {
+		key = "" // one file, one writer
+	}
+	if db.groups.join(key, u) {
+		db.lead(key, account)
+		return u.err
+	}
+	select {
+	case done := <-u.turn:
+		if !done {
+			db.lead(key, account)
+		}
+	case <-u.ctx.Done():
+		if db.groups.leave(key, u) {
+			return u.ctx.Err()
+		}
+		if done := <-u.turn; !done { // too late to leave: it is being done, or it must lead
+			db.lead(key, account)
+		}
+	}
+	return u.err
+}
+
+// join adds the unit and reports whether it must lead.
+func (g *groups) join(key string, u *unit) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.waiting == nil {
+		g.waiting, g.busy = map[string][]*unit{}, map[string]bool{}
+	}
+	g.waiting[key] = append(g.waiting[key], u)
+	if g.busy[key] {
+		return false
+	}
+	g.busy[key] = true
+	return true
+}
+
+// leave takes a waiting unit out, if it is still waiting.
+func (g *groups) leave(key string, u *unit) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, w := range g.waiting[key] {
+		if w == u {
+			g.waiting[key] = append(g.waiting[key][:i:i], g.waiting[key][i+1:]...)
+			select {
+			case <-u.turn: // it was summoned to lead just now; somebody else must
+				g.passLocked(key)
+			default:
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// take returns the next group; the leader's own unit is the first in the queue.
+func (g *groups) take(key string) []*unit {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	w := g.waiting[key]
+	n := min(len(w), groupSize)
+	g.waiting[key] = w[n:]
+	return w[:n:n]
+}
+
+// pass hands the lead to the first unit that waits, or ends the group.
+func (g *groups) pass(key string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.passLocked(key)
+}
+
+func (g *groups) passLocked(key string) {
+	if w := g.waiting[key]; len(w) > 0 {
+		w[0].turn <- false
+		return
+	}
+	delete(g.waiting, key)
+	delete(g.busy, key)
+}
+
+// lead commits one group, to which the caller's unit belongs, and passes the lead on.
+func (db *DB) lead(key, account string) {
+	group := db.groups.take(key)
+	db.commit(account, group)
+	db.groups.pass(key)
+	for _, u := range group {
+		u.turn <- true
+	}
+	db.prepareMissed()
+}
+
+// commit runs the units of a group in one transaction. If that fails for another reason than a unit's
+// own error, each is tried once more alone, so that none suffers for its neighbours.
+func (db *DB) commit(account string, group []*unit) {
+	if len(group) == 0 {
+		return
+	}
+	err := db.transact(account, group)
+	if err == nil {
+		return
+	}
+	_, unknown := errors.AsType[*commitError](err)
+	if len(group) == 1 || unknown { // after a failed commit nobody knows what happened; the caller may read and ask again
+		for _, u := range group {
+			u.err = asUnavailable(err)
+		}
+		return
+	}
+	for _, u := range group {
+		u.err = nil
+		if err := db.transact(account, []*unit{u}); err != nil {
+			u.err = asUnavailable(err)
+		}
+	}
+}
+
+// commitError is a commit that failed: on PostgreSQL it may have happened all the same.
+type commitError struct{ err error }
+
+func (e *commitError) Error() string { return "commit: " + e.err.Error() }
+func (e *commitError) Unwrap() error { return e.err }
+
+// transact runs the units and commits; the error is about the transaction as a whole.
+func (db *DB) transact(account string, group []*unit) (err error) {
+	level, most := lazy, time.Duration(0)
+	for _, u := range group {
+		level, most = level || u.durable, max(most, u.most)
+	}
+	// A client that leaves must not undo its neighbours' work: the transaction has its own time.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(group[0].ctx), most)
+	defer cancel()
+	conn, err := db.write.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connect to write: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	restore, err := db.relax(ctx, conn, level)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, restore()) }()
+	sqlTx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = sqlTx.Rollback() // fails when the transaction has ended already, which is what we want
+		}
+	}()
+	tx := &Tx{ctx: ctx, tx: sqlTx, db: db, now: db.now().UTC(), heads: map[string]audit.Head{}, locked: map[string]bool{}}
+	if db.postgres != "" {
+		if level == lazy {
+			if _, err := sqlTx.ExecContext(ctx, "SET LOCAL synchronous_commit = off"); err != nil {
+				return fmt.Errorf("relax durability: %w", err)
+			}
+		}
+		if err := tx.lock(account); err != nil {
+			return err
+		}
+	}
+	for i, u := range group {
+		if err := tx.runUnit(u, i, len(group)); err != nil {
+			return err
+		}
+	}
+	if err := tx.writeHeads(); err != nil {
+		return err
+	}
+	if err := sqlTx.Commit(); err != nil {
+		return &commitError{err}
+	}
+	return nil
+}
+
+// relax turns the sync at commit off for a group that may be lost, and returns how to turn it on again.
+// The pragma is per connection and has no effect inside a transaction.
+func (db *DB) relax(ctx context.Context, conn *sql.Conn, level durability) (restore func() error, err error) {
+	if level == durable || db.postgres != "" {
+		return func() error { return nil }, nil
+	}
+	if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = NORMAL"); err != nil {
+		return nil, fmt.Errorf("relax durability: %w", err)
+	}
+	return func() error {
+		_, err := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA synchronous = FULL")
+		if err != nil { // this connection must not be used again
+			_ = conn.Raw(func(any) error { return sql.ErrConnDone })
+			return fmt.Errorf("restore durability: %w", err)
+		}
+		return nil
+	}, nil
+}
+
+// runUnit runs one unit, in a savepoint if it has neighbours. An error is one of the transaction.
+func (tx *Tx) runUnit(u *unit, i, of int) error {
+	alone := of == 1
+	before := tx.heads
+	tx.heads = maps.Clone(before)
+	if !alone {
+		if _, err := tx.tx.ExecContext(tx.ctx, "SAVEPOINT unit"); err != nil {
+			return fmt.Errorf("savepoint: %w", err)
+		}
+	}
+	u.err = guarded(u.run, tx)
+	if r, ok := errors.AsType[*refused](u.err); ok {
+		u.err = r.problem
+	} else if u.err != nil {
+		tx.heads = before
+		if alone {
+			return u.err
+		}
+		if _, err := tx.tx.ExecContext(tx.ctx, "ROLLBACK TO SAVEPOINT unit"); err != nil {
+			return fmt.Errorf("roll back unit %d of %d: %w", i+1, of, err)
+		}
+	}
+	if !alone {
+		if _, err := tx.tx.ExecContext(tx.ctx, "RELEASE SAVEPOINT unit"); err != nil {
+			return fmt.Errorf("release savepoint: %w", err)
+		}
+	}
+	return nil
+}
+
+func guarded(run func(*Tx) error, tx *Tx) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return run(tx)
+}
+
+// refused is an attempt that policy turned down: the audit entry stays, the caller hears the problem.
+type refused struct{ problem *problem.Error }
+
+func (r *refused) Error() string { return r.problem.Error() }
+
+// Tx is a transaction in which a unit runs.
+type Tx struct {
+	ctx    context.Context
+	tx     *sql.Tx
+	db     *DB
+	now    time.Time
+	heads  map[string]audit.Head // of the chains appended to, not yet written
+	locked map[string]bool
+}
+
+// refuse records that the attempt was turned down, and returns the error with which the unit must end.
+// The unit must not have changed anything before.
+func (tx *Tx) refuse(account string, by audit.Entry, p *problem.Error) error {
+	reason := p.Detail
+	if p.Code != "" {
+		reason = p.Code + ": " + reason
+	}
+	if err := tx.append(account, by.AsRefused(reason)); err != nil {
+		return err
+	}
+	return &refused{p}
+}
+
+// lock makes the transaction the only one for the key until it ends. On SQLite it is so anyway.
+func (tx *Tx) lock(key string) error {
+	if tx.db.postgres == "" || tx.locked[key] {
+		return nil
+	}
+	if _, err := tx.tx.ExecContext(tx.ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key); err != nil {
+		return fmt.Errorf("lock %q: %w", key, err)
+	}
+	tx.locked[key] = true
+	return nil
+}
+
+func (tx *Tx) enqueue(list ...jobs.Job) error { return tx.db.queue.Enqueue(tx.ctx, tx.tx, list...) }
+
+func (tx *Tx) exec(query string, args ...any) (rows int64, err error) {
+	var res sql.Result
+	if stmt := tx.db.prepared(query); stmt != nil {
+		res, err = tx.tx.StmtContext(tx.ctx, stmt).ExecContext(tx.ctx, args...)
+	} else {
+		res, err = tx.tx.ExecContext(tx.ctx, query, args...)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (tx *Tx) row(query string, args ...any) *sql.Row {
+	if stmt := tx.db.prepared(query); stmt != nil {
+		return tx.tx.StmtContext(tx.ctx, stmt).QueryRowContext(tx.ctx, args...)
+	}
+	return tx.tx.QueryRowContext(tx.ctx, query, args...)
+}
+
+func (tx *Tx) rows(query string, args ...any) (*sql.Rows, error) {
+	if stmt := tx.db.prepared(query); stmt != nil {
+		return tx.tx.StmtContext(tx.ctx, stmt).QueryContext(tx.ctx, args...)
+	}
+	return tx.tx.QueryContext(tx.ctx, query, args...)
+}

@@ -1,0 +1,218 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"holdfast/internal/audit"
+	"holdfast/internal/directory"
+	"holdfast/internal/problem"
+	"holdfast/internal/seal"
+)
+
+const userColumns = "id, email, display_name, lifecycle, suspended, externally_managed, created_at"
+
+func scanUser(account string) func(scanner) (directory.User, error) {
+	return func(r scanner) (directory.User, error) {
+		u := directory.User{AccountID: account}
+		var us int64
+		err := r.Scan(&u.ID, &u.Email, &u.DisplayName, &u.Lifecycle, &u.Suspended, &u.ExternallyManaged, &us)
+		u.CreatedAt = time.UnixMicro(us).UTC()
+		return u, err
+	}
+}
+
+// User implements [directory.Store].
+func (db *DB) User(ctx context.Context, accountID, id string) (directory.User, error) {
+	u := directory.User{AccountID: accountID}
+	var us int64
+	err := db.get(ctx, "SELECT "+userColumns+" FROM users WHERE account_id = $1 AND id = $2", []any{accountID, id},
+		&u.ID, &u.Email, &u.DisplayName, &u.Lifecycle, &u.Suspended, &u.ExternallyManaged, &us)
+	if errors.Is(err, sql.ErrNoRows) {
+		return u, directory.ErrNoUser(id)
+	}
+	if err != nil {
+		return u, fmt.Errorf("read user %q: %w", id, err)
+	}
+	u.CreatedAt = time.UnixMicro(us).UTC()
+	return u, nil
+}
+
+// UserByEmail implements [directory.Store].
+func (db *DB) UserByEmail(ctx context.Context, accountID, email string) (directory.User, error) {
+	rows, err := db.query(ctx, "SELECT "+userColumns+" FROM users WHERE account_id = $1 AND email_key = $2", accountID, directory.EmailKey(email))
+	us, err := collect(rows, err, scanUser(accountID))
+	if err != nil {
+		return directory.User{}, fmt.Errorf("read user by email: %w", err)
+	}
+	if len(us) == 0 {
+		return directory.User{}, problem.New(problem.NotFound, "no user with the email %q", email)
+	}
+	return us[0], nil
+}
+
+// ListUsers implements [directory.Store].
+func (db *DB) ListUsers(ctx context.Context, accountID string, q directory.ListQuery) ([]directory.User, error) {
+	query := "SELECT " + userColumns + " FROM users WHERE account_id = $1 AND id > $2 AND lifecycle = 'active' ORDER BY id LIMIT $3"
+	args := []any{accountID, q.After, q.Limit}
+	if q.State != directory.AnyState {
+		query = "SELECT " + userColumns + " FROM users WHERE account_id = $1 AND suspended = $2 AND id > $3 AND lifecycle = 'active' ORDER BY id LIMIT $4"
+		args = []any{accountID, q.State == directory.OnlySuspended, q.After, q.Limit}
+	}
+	rows, err := db.query(ctx, query, args...)
+	us, err := collect(rows, err, scanUser(accountID))
+	if err != nil {
+		return nil, fmt.Errorf("list users: %w", err)
+	}
+	return us, nil
+}
+
+// AddUser implements [directory.Store].
+func (db *DB) AddUser(ctx context.Context, accountID string, n directory.NewUser, by audit.Entry) (directory.User, error) {
+	var u directory.User
+	err := db.do(ctx, accountID, durable, func(tx *Tx) error {
+		groups, err := tx.groupIDs(accountID)
+		if err != nil {
+			return err
+		}
+		if u, err = tx.insertUser(accountID, n); err != nil {
+			return err
+		}
+		if err := tx.joinGroups(accountID, u.ID, n.Groups, groups); err != nil {
+			return err
+		}
+		by.Action, by.Target = audit.UserAdd, "user:"+u.ID
+		return tx.append(accountID, by)
+	})
+	return u, err
+}
+
+// ImportUsers implements [directory.Store].
+func (db *DB) ImportUsers(ctx context.Context, accountID string, ns []directory.NewUser, progress func(int), by audit.Entry) error {
+	run := func(tx *Tx) error {
+		groups, err := tx.groupIDs(accountID)
+		if err != nil {
+			return err
+		}
+		for i, n := range ns {
+			if err := ctx.Err(); err != nil { // a person stopped it: nothing is imported
+				return err
+			}
+			u, err := tx.insertUser(accountID, n)
+			if err == nil {
+				err = tx.joinGroups(accountID, u.ID, n.Groups, groups)
+			}
+			if err != nil {
+				return &directory.ImportError{Index: i, Err: err}
+			}
+			if i%1000 == 999 {
+				progress(i + 1)
+			}
+		}
+		progress(len(ns))
+		by.Action, by.Target = audit.UserImport, ""
+		return tx.append(accountID, by.Because(fmt.Sprintf("%d people", len(ns))))
+	}
+	return db.enter(accountID, &unit{ctx: ctx, durable: durable, most: time.Hour, run: run, turn: make(chan bool, 1)})
+}
+
+// KnownEmails implements [directory.Store].
+func (db *DB) KnownEmails(ctx context.Context, accountID string, keys []string) ([]string, error) {
+	var known []string
+	for _, key := range keys {
+		var found string
+		err := db.get(ctx, "SELECT email_key FROM users WHERE account_id = $1 AND email_key = $2", []any{accountID, key}, &found)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look up email: %w", err)
+		}
+		known = append(known, found)
+	}
+	return known, nil
+}
+
+// RemoveUser implements [directory.Store].
+func (db *DB) RemoveUser(ctx context.Context, accountID, id string, by audit.Entry) error {
+	by.Action, by.Target = audit.UserRemove, "user:"+id
+	return db.do(ctx, accountID, durable, func(tx *Tx) error {
+		u, err := tx.user(accountID, id)
+		if err != nil {
+			return err
+		}
+		if last, err := tx.isLastOwner(u); err != nil {
+			return err
+		} else if last {
+			return tx.refuse(accountID, by, directory.ErrLastOwner())
+		}
+		for _, q := range []string{
+			"DELETE FROM group_members WHERE account_id = $1 AND user_id = $2",
+			"DELETE FROM setup_links WHERE account_id = $1 AND user_id = $2",
+		} {
+			if _, err := tx.exec(q, accountID, id); err != nil {
+				return fmt.Errorf("remove user %q: %w", id, err)
+			}
+		}
+		if _, err := tx.exec("INSERT INTO removed_users (account_id, id, email, display_name, created_at, removed_at) VALUES ($1, $2, $3, $4, $5, $6)",
+			accountID, id, u.Email, u.DisplayName, u.CreatedAt.UnixMicro(), tx.now.UnixMicro()); err != nil {
+			return fmt.Errorf("keep removed user %q: %w", id, err)
+		}
+		if _, err := tx.exec("DELETE FROM users WHERE account_id = $1 AND id = $2", accountID, id); err != nil {
+			return fmt.Errorf("remove user %q: %w", id, err)
+		}
+		return tx.append(accountID, by)
+	})
+}
+
+// user reads a person inside the transaction.
+func (tx *Tx) user(account, id string) (directory.User, error) {
+	u, err := scanUser(account)(tx.row("SELECT "+userColumns+" FROM users WHERE account_id = $1 AND id = $2", account, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return u, directory.ErrNoUser(id)
+	}
+	if err != nil {
+		return u, fmt.Errorf("read user %q: %w", id, err)
+	}
+	return u, nil
+}
+
+func (tx *Tx) insertUser(account string, n directory.NewUser) (directory.User, error) {
+	u := directory.User{
+		AccountID: account, ID: seal.NewID(), Email: n.Email, DisplayName: n.DisplayName, Lifecycle: directory.Active,
+		ExternallyManaged: n.ExternallyManaged, CreatedAt: tx.now.Truncate(time.Microsecond),
+	}
+	n2, err := tx.exec(`INSERT INTO users (account_id, id, email, email_key, display_name, lifecycle, suspended, externally_managed, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (account_id, email_key) DO NOTHING`,
+		account, u.ID, u.Email, directory.EmailKey(u.Email), u.DisplayName, string(u.Lifecycle), u.Suspended, u.ExternallyManaged, u.CreatedAt.UnixMicro())
+	if err != nil {
+		return u, fmt.Errorf("insert user: %w", err)
+	}
+	if n2 == 0 {
+		p := problem.New(problem.Conflict, "the account already has a person with the email %q", n.Email)
+		p.Field = "email"
+		return u, p
+	}
+	return u, nil
+}
+
+// isLastOwner reports whether the account would have no active owner without this person.
+func (tx *Tx) isLastOwner(u directory.User) (bool, error) {
+	if u.Suspended || u.Lifecycle != directory.Active {
+		return false, nil
+	}
+	owner, others := 0, 0
+	err := tx.row(`SELECT COALESCE(SUM(CASE WHEN u.id = $1 THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN u.id = $1 THEN 0 ELSE 1 END), 0)
+		FROM groups g
+		JOIN group_members m ON m.account_id = g.account_id AND m.group_id = g.id
+		JOIN users u ON u.account_id = m.account_id AND u.id = m.user_id
+		WHERE g.account_id = $2 AND g.kind = 'owners' AND u.lifecycle = 'active' AND u.suspended = $3`,
+		u.ID, u.AccountID, false).Scan(&owner, &others)
+	if err != nil {
+		return false, fmt.Errorf("count owners: %w", err)
+	}
+	return owner == 1 && others == 0, nil
+}
