@@ -53,7 +53,7 @@ type Client struct {
 	pageSize int
 	about    string // for String
 	send     *transport
-	tokens   *tokens
+	tokens   func() *tokens // holds secrets; fmt does not look behind a function, whatever the verb
 }
 
 // New makes a client. It sends nothing; wrong credentials show with the first call. The error lists
@@ -64,22 +64,23 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	send := newTransport(cfg)
+	held := &tokens{
+		send: send, basic: newBasic(cfg.ClientID, cfg.ClientSecret), secret: cfg.ClientSecret,
+		tokenURL: cfg.BaseURL + cfg.TokenPath, revokeURL: cfg.BaseURL + cfg.RevokePath,
+	}
 	return &Client{
 		users:    cfg.BaseURL + "/" + string(cfg.APIVersion) + "/accounts/" + url.PathEscape(cfg.AccountID) + "/users",
 		pageSize: cfg.PageSize,
 		about:    fmt.Sprintf("usersapi.Client{BaseURL: %s, AccountID: %s, ClientID: %s}", cfg.BaseURL, cfg.AccountID, cfg.ClientID),
 		send:     send,
-		tokens: &tokens{
-			send: send, basic: newBasic(cfg.ClientID, cfg.ClientSecret), secret: cfg.ClientSecret,
-			tokenURL: cfg.BaseURL + cfg.TokenPath, revokeURL: cfg.BaseURL + cfg.RevokePath,
-		},
+		tokens:   func() *tokens { return held },
 	}, nil
 }
 
 // Users lists people page by page, as the loop asks for them. An error ends the sequence and comes as
 // its last pair, with a zero User. Each loop begins anew.
 //
-// People who are there all the while come exactly once, however much changes during the loop.
+// Holdfast shows everybody who is there all the while exactly once, however much changes during the loop.
 func (c *Client) Users(ctx context.Context, filter Filter) iter.Seq2[User, error] {
 	return func(yield func(User, error) bool) {
 		seen := map[string]bool{"": true} // page tokens; a server that repeats one would keep us for ever
@@ -177,12 +178,12 @@ func (c *Client) one(ctx context.Context, verb, id string, ask call, suffix stri
 // Revoke gives the current token back, so that it is worth nothing to whoever finds it. Call it before
 // the program ends. The client stays usable: the next operation gets a new token. Without a token
 // there is nothing to do. Errors are of type [*OAuthError].
-func (c *Client) Revoke(ctx context.Context) error { return c.tokens.revoke(ctx) }
+func (c *Client) Revoke(ctx context.Context) error { return c.tokens().revoke(ctx) }
 
 // do sends the call and decodes a 200 into v; anything else is an *Error. Members that v does not have
 // are ignored: the server may be newer than this package.
 func (c *Client) do(ctx context.Context, ask call, v any) (result, error) {
-	r := c.send.do(ctx, ask, bearer{c.tokens})
+	r := c.send.do(ctx, ask, bearer{c.tokens()})
 	if r.err != nil || r.status != http.StatusOK {
 		return r, c.failure(ask.op, r)
 	}
@@ -206,7 +207,7 @@ func (c *Client) failure(op string, r result) *Error {
 		Message string          `json:"message"`
 	}
 	if json.Unmarshal(r.body, &v) == nil && v.Message != "" {
-		e.Message = c.tokens.clean(v.Message, r, "")
+		e.Message = c.tokens().clean(v.Message, r, "")
 		if json.Unmarshal(v.Code, &e.Code) != nil {
 			e.Code = 0
 		}
@@ -225,10 +226,10 @@ func apiError(op string, r result, message string) *Error {
 }
 
 // String names server, account and application, and no secret.
-func (c *Client) String() string { return c.about }
+func (c Client) String() string { return c.about }
 
 // GoString is the same as String.
-func (c *Client) GoString() string { return c.about }
+func (c Client) GoString() string { return c.about }
 
 // Format writes String, whatever the verb.
-func (c *Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.about) }
+func (c Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.about) }

@@ -25,7 +25,8 @@ const (
 // Config says which server, which account, and as which OAuth application. The first four fields are
 // required; the zero value of each other one is a good choice.
 //
-// Formatting a Config with any verb, or marshalling it as text or JSON, leaves the secret out.
+// Formatting a Config with any verb, or marshalling it as text or JSON, leaves the secret out. Package fmt
+// cannot ask a Config that sits in an unexported field, though: keep the Client there, not the Config.
 type Config struct {
 	// BaseURL is where the API is served, such as "https://holdfast.example.com", possibly with the
 	// path prefix of a reverse proxy. Plain http is accepted for the loopback address only.

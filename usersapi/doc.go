@@ -43,11 +43,11 @@
 //	ErrInvalidClient          client ID or secret is wrong, or the application was revoked
 //	ErrUnauthorized           no token that the server accepts could be had (includes the one above)
 //	ErrInvalid                the request is wrong; repeating it will not help
-//	ErrRateLimited            still 429 after all tries; see Error.RetryAfter
+//	ErrRateLimited            still 429 after all tries; see RetryAfter of the error
 //	ErrUnavailable            no answer, or 5xx, after all tries
 //	ErrOutcomeUnknown         a change was sent and its answer never came: it may have taken effect
 //
-// ErrOutcomeUnknown comes together with another one. Repeat the call later, or look the person up.
+// ErrOutcomeUnknown may come together with another one. Repeat the call later, or look the person up.
 //
 // # What it never does
 //
