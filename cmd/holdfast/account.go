@@ -44,7 +44,7 @@ func (c *accountCreateCmd) Run(ctx context.Context, g *globals, std stdio) error
 	if err := h.db.CreateSetupLink(ctx, a.ID, owner.ID, hash, time.Now().Add(setupLife)); err != nil {
 		return fmt.Errorf("make set-up link: %w", err)
 	}
-	url := h.cfg.PublicURL + "/setup#" + link.Reveal()
+	url := h.cfg.BaseURL(h.cfg.Listen.API) + "/setup#" + link.Reveal()
 	if c.JSON {
 		return printJSON(std, map[string]any{"account_id": a.ID, "owner_id": owner.ID, "setup_url": url})
 	}

@@ -42,8 +42,8 @@ func (c *appCreateCmd) Run(ctx context.Context, g *globals, std stdio) error {
 
 // printCredentials shows the secret, which nothing shows again.
 func (h *handle) printCredentials(std stdio, cred oauth.Credentials, asJSON bool) error {
-	tokenURL := h.cfg.PublicURL + "/v1/oauth/token"
-	usersURL := h.cfg.PublicURL + "/v1/accounts/" + cred.Client.AccountID + "/users"
+	tokenURL := h.cfg.BaseURL(h.cfg.Listen.API) + "/v1/oauth/token"
+	usersURL := h.cfg.BaseURL(h.cfg.Listen.API) + "/v1/accounts/" + cred.Client.AccountID + "/users"
 	if asJSON {
 		return printJSON(std, struct {
 			AccountID    string   `json:"account_id"`

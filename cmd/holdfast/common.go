@@ -56,11 +56,11 @@ func (g *globals) openStore(ctx context.Context, std stdio, o store.Options) (*h
 	if err != nil {
 		return nil, err
 	}
-	master, err := seal.OpenMaster(cfg.MasterKey, cfg.Data, true)
+	master, err := seal.OpenMaster(cfg.MasterKey, cfg.Data, true, std.env...)
 	if err != nil {
 		return nil, fmt.Errorf("open master key: %w", err)
 	}
-	o.Database, o.Dir, o.MmapSize = cfg.Database, cfg.Data, cfg.SQLite.MmapSize
+	o.Database, o.Dir, o.MmapSize = cfg.Database, cfg.Data, int64(cfg.SQLite.MmapSize)
 	o.Master, o.Now, o.Log = master, time.Now, slog.New(slog.NewTextHandler(std.err, nil))
 	db, err := store.Open(ctx, o)
 	if err != nil {

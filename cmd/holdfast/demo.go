@@ -39,14 +39,11 @@ func (c *demoCmd) Run(ctx context.Context, g *globals, std stdio) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.Listen(ctx); err != nil {
-		return errors.Join(fmt.Errorf("%w\nChoose another address: holdfast demo --listen 127.0.0.1:0", err), s.Close())
-	}
 	d, err := s.SeedDemo(ctx)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	base := "http://" + s.Addr().String()
+	base := s.URL()
 	if c.JSON {
 		err = printJSON(std, demoJSON{
 			BaseURL: base, ConsoleURL: base + "/", DataDir: dir, AccountID: d.Account.ID, ClientID: d.Credentials.Client.ID,

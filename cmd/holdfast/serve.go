@@ -29,7 +29,7 @@ func (c *serveCmd) Run(ctx context.Context, g *globals, std stdio) error {
 		fmt.Fprintln(std.out, "The configuration is good.")
 		return nil
 	}
-	s, err := server.New(ctx, cfg, server.Options{Log: newLog(std.err, cfg)})
+	s, err := server.New(ctx, cfg, server.Options{Log: newLog(std.err, cfg), Environ: std.env})
 	if err != nil {
 		return err
 	}

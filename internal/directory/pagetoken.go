@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"crypto/hmac"
 	"encoding/base64"
 
 	"holdfast/internal/problem"
@@ -22,12 +21,12 @@ func (s *Service) pageToken(account string, state StateFilter, lastID string) st
 	b := make([]byte, 0, pageLen)
 	b = append(b, pageVersion)
 	b = append(b, lastID...)
-	b = append(b, s.pageMAC(account, state, b)[:pageMACLen]...)
+	b = append(b, s.Keys.MAC(pagePurpose, pageParts(account, state, b)...)[:pageMACLen]...)
 	return base64.URLEncoding.EncodeToString(b)
 }
 
-func (s *Service) pageMAC(account string, state StateFilter, body []byte) []byte {
-	return s.Keys.MAC(pagePurpose, []byte(account), []byte{byte(state)}, body)
+func pageParts(account string, state StateFilter, body []byte) [][]byte {
+	return [][]byte{[]byte(account), {byte(state)}, body}
 }
 
 // openPageToken returns the id after which the list goes on.
@@ -38,7 +37,7 @@ func (s *Service) openPageToken(account string, state StateFilter, token string)
 		return "", refused
 	}
 	body, mac := b[:1+pageIDLen], b[1+pageIDLen:]
-	if !hmac.Equal(s.pageMAC(account, state, body)[:pageMACLen], mac) {
+	if !s.Keys.VerifyMAC(mac, pagePurpose, pageParts(account, state, body)...) {
 		return "", refused
 	}
 	return string(body[1:]), nil

@@ -25,41 +25,37 @@ func (l listener) serve() error {
 	return l.http.Serve(l.Listener)
 }
 
-// Listen binds the addresses. Port 0 takes a free one; Addr tells which.
-func (s *Server) Listen(ctx context.Context) error {
-	api, err := s.bind(ctx, "api", s.cfg.Listen.API, s.api)
+// listen takes the addresses. Port 0 takes a free one; Addr tells which.
+func (s *Server) listen(ctx context.Context) error {
+	api, err := s.bind(ctx, "api", s.cfg.Listen.API)
 	if err != nil {
 		return err
 	}
+	s.listeners = append(s.listeners, api)
 	if s.cfg.TLS.On() {
 		cert, err := tls.LoadX509KeyPair(s.cfg.TLS.CertFile, s.cfg.TLS.KeyFile)
 		if err != nil {
-			return errors.Join(fmt.Errorf("load TLS certificate: %w", err), api.Close())
+			return fmt.Errorf("load TLS certificate: %w", err)
 		}
 		api.http.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
 	}
-	s.listeners = append(s.listeners, api)
 	if s.cfg.Listen.OpsOff() {
 		return nil
 	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", s.metrics.handler())
-	mux.Handle("GET /healthz", s.api)
-	mux.Handle("GET /readyz", s.api)
-	ops, err := s.bind(ctx, "ops", s.cfg.Listen.Ops, mux)
+	ops, err := s.bind(ctx, "ops", s.cfg.Listen.Ops)
 	switch {
 	case err == nil:
 		s.listeners = append(s.listeners, ops)
-	case errors.Is(err, syscall.EADDRINUSE) && !s.cfg.Listen.OpsSet():
+	case errors.Is(err, syscall.EADDRINUSE) && !s.cfg.Given("listen.ops"):
 		// Nobody asked for this address; a second server on the machine must start all the same.
 		s.log.WarnContext(ctx, "metrics are not served: the default address is taken; set listen.ops", "address", s.cfg.Listen.Ops)
 	default:
-		return errors.Join(err, api.Close())
+		return err
 	}
 	return nil
 }
 
-func (s *Server) bind(ctx context.Context, name, address string, h http.Handler) (listener, error) {
+func (s *Server) bind(ctx context.Context, name, address string) (listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
@@ -67,23 +63,32 @@ func (s *Server) bind(ctx context.Context, name, address string, h http.Handler)
 	}
 	lim := s.cfg.Limits
 	return listener{name: name, Listener: l, http: &http.Server{
-		Handler: h, ReadHeaderTimeout: lim.ReadHeaderTimeout, ReadTimeout: lim.ReadTimeout, WriteTimeout: lim.WriteTimeout,
+		ReadHeaderTimeout: lim.ReadHeaderTimeout, ReadTimeout: lim.ReadTimeout, WriteTimeout: lim.WriteTimeout,
 		IdleTimeout: lim.IdleTimeout, MaxHeaderBytes: int(lim.Header),
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // broken connections: noise unless somebody looks
 	}}, nil
 }
 
-// Addr is where the API is served, after Listen.
-func (s *Server) Addr() net.Addr { return s.listeners[0].Addr() }
-
-// Run serves until the context is cancelled, then finishes what it has accepted: requests, then jobs,
-// then the database is closed. It listens first if Listen was not called.
-func (s *Server) Run(ctx context.Context) error {
-	if len(s.listeners) == 0 {
-		if err := s.Listen(ctx); err != nil {
-			return errors.Join(err, s.Close())
+// serveOn gives each listener what it serves.
+func (s *Server) serveOn() {
+	ops := http.NewServeMux()
+	ops.Handle("GET /metrics", s.metrics.handler())
+	ops.Handle("GET /healthz", s.api)
+	ops.Handle("GET /readyz", s.api)
+	for _, l := range s.listeners {
+		l.http.Handler = s.api
+		if l.name == "ops" {
+			l.http.Handler = ops
 		}
 	}
+}
+
+// Addr is where the API is served.
+func (s *Server) Addr() net.Addr { return s.listeners[0].Addr() }
+
+// Run serves until the context is cancelled, then finishes what it has accepted: requests, then jobs;
+// then the database is closed.
+func (s *Server) Run(ctx context.Context) error {
 	if err := s.runner.Start(ctx); err != nil {
 		return errors.Join(err, s.Close())
 	}

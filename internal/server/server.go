@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -22,8 +23,9 @@ import (
 
 // Options are what a server gets besides its configuration.
 type Options struct {
-	Log *slog.Logger
-	Now func() time.Time // nil means time.Now
+	Log     *slog.Logger
+	Now     func() time.Time // nil means time.Now
+	Environ []string         // as os.Environ, for a master key in a variable
 
 	// Wrap goes around the handler, for tests that look at every request.
 	Wrap func(http.Handler) http.Handler
@@ -43,37 +45,43 @@ type Server struct {
 	listeners []listener
 }
 
-// New opens the store, brings it up to date, and puts the parts together. It listens on nothing yet.
+// New takes the addresses, opens the store, brings it up to date, and puts the parts together. Nothing
+// is served before Run.
 func New(ctx context.Context, cfg config.Config, o Options) (*Server, error) {
 	s := &Server{cfg: cfg, log: o.Log, now: o.Now, metrics: newMetrics()}
 	if s.now == nil {
 		s.now = time.Now
 	}
-	master, err := seal.OpenMaster(cfg.MasterKey, cfg.Data, true)
-	if err != nil {
-		return nil, fmt.Errorf("open master key: %w", err)
-	}
-	s.db, err = store.Open(ctx, store.Options{
-		Database: cfg.Database, Dir: cfg.Data, MmapSize: cfg.SQLite.MmapSize, Master: master,
-		Now: s.now, Log: s.log, Migrate: true,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
-	}
-	if err := s.build(ctx, o); err != nil {
+	if err := s.open(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Server) build(ctx context.Context, o Options) error {
-	s.oauth = &oauth.Service{
-		Store: s.db, Limits: oauth.NewLimits(s.now), Issuer: s.cfg.PublicURL, Audience: s.cfg.PublicURL, Now: s.now,
+func (s *Server) open(ctx context.Context, o Options) error {
+	if err := s.listen(ctx); err != nil {
+		return err
 	}
+	master, err := seal.OpenMaster(s.cfg.MasterKey, s.cfg.Data, true, o.Environ...)
+	if err != nil {
+		return fmt.Errorf("open master key: %w", err)
+	}
+	s.db, err = store.Open(ctx, store.Options{
+		Database: s.cfg.Database, Dir: s.cfg.Data, MmapSize: int64(s.cfg.SQLite.MmapSize), Master: master,
+		Now: s.now, Log: s.log, Migrate: true,
+	})
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	return s.build(ctx, o)
+}
+
+func (s *Server) build(ctx context.Context, o Options) error {
+	s.oauth = &oauth.Service{Store: s.db, Limits: oauth.NewLimits(s.now), Issuer: s.URL(), Audience: s.URL(), Now: s.now}
 	s.directory = &directory.Service{Store: s.db, Keys: s.db.Keys(), UsersAlias: s.cfg.UsersAlias, Now: s.now}
 	handlers, err := web.New(web.Config{
 		Routes: s.Routes(), Authorizer: s.oauth, Refusals: refusals{s.db}, Proxies: s.cfg.TrustedProxies,
-		PlainPeers: s.cfg.PlainOffLoopback(), HSTS: s.cfg.TLS.On(), MaxBody: s.cfg.Limits.Body,
+		PlainPeers: s.cfg.PlainOffLoopback(), HSTS: s.cfg.TLS.On(), MaxBody: int64(s.cfg.Limits.Body),
 		Observe: s.metrics.observe, Log: s.log, Now: s.now,
 	})
 	if err != nil {
@@ -83,6 +91,7 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	if o.Wrap != nil {
 		s.api = o.Wrap(s.api)
 	}
+	s.serveOn()
 	s.runner, err = jobs.NewRunner(ctx, s.db.Jobs(), s.workers(), jobLog(s.log))
 	return err
 }
@@ -104,8 +113,22 @@ func (s *Server) Store() *store.DB { return s.db }
 // OAuth manages OAuth applications.
 func (s *Server) OAuth() *oauth.Service { return s.oauth }
 
-// Close closes the store. A server that ran closes by itself.
-func (s *Server) Close() error { return s.db.Close() }
+// URL is where platforms reach the server, without a slash at the end.
+func (s *Server) URL() string { return s.cfg.BaseURL(s.Addr().String()) }
+
+// Close gives back what New took. A server that ran closes by itself.
+func (s *Server) Close() error {
+	var errs []error
+	for _, l := range s.listeners {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	return errors.Join(errs...)
+}
 
 // purgeTokens is the job that deletes tokens long expired. They are kept for an hour, so that whose
 // expired token was used can be told.

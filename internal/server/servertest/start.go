@@ -63,10 +63,7 @@ func StartAt(t testing.TB, place *storetest.Place, settings map[string]string) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := in.Listen(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	in.URL = "http://" + in.Addr().String()
+	in.URL = in.Server.URL()
 	by := audit.Entry{Actor: "operator:test"}
 	in.Account, in.Owner, err = in.Store().CreateAccount(t.Context(), directory.NewAccount{Name: "Harbour", OwnerEmail: "owner@example.org", OwnerName: "Ines"}, by)
 	if err != nil {
