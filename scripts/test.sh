@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Every test, with the race detector, on SQLite and PostgreSQL, with a browser and the Node clients.
+#
+#   scripts/test.sh [PACKAGE | FLAG OF go test]…      default: ./...
+#
+# Installs what is missing with apt and npm where it may, starts a PostgreSQL server of its own
+# (none if TEST_POSTGRES is set), and stops it at the end. A part that cannot be had is reported at
+# the end; with CI=true it is a failure, and so is a skipped test.
+# TIMEOUT (default 20m, per package) and P (packages at a time, default 2) tune the run.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+json=$artifacts/go-test.json
+result=$artifacts/test-result
+mkdir -p "$artifacts"
+rm -f "$json" "$result"
+
+missing=()
+lacks() { missing+=("$1: $2"); }
+
+# --- what the tests need ---
+
+if ! have go; then
+  say 'go is not here; install Go 1.26 or newer' >&2
+  exit 69
+fi
+cc=$(go env CC)
+if ! have "${cc%% *}"; then
+  apt_install gcc libc6-dev || lacks compiler "the race detector needs a C compiler: $why"
+fi
+have curl || apt_install curl || lacks curl "$why"
+
+if [ -z "${TEST_POSTGRES:-}" ] && ! postgres_bin >/dev/null; then
+  apt_install postgresql || lacks postgres "$why"
+fi
+
+browser() { have chromium || have chromium-browser || have google-chrome || have google-chrome-stable; }
+if ! browser; then
+  apt_install chromium || lacks chromium "$why"
+fi
+
+# node_modules is as the lock file says if the copy of that file which we leave in it is the same.
+node_clients() {
+  local dir=test/clients
+  [ -e "$dir/package-lock.json" ] || return 0
+  cmp -s "$dir/package-lock.json" "$dir/node_modules/.installed-lock.json" && return 0
+  if ! have npm || ! have node; then
+    apt_install nodejs npm || return 1
+  fi
+  # Checked here, since npm only warns and the tests would then fail in ways that say nothing.
+  why=$(cd "$dir" && node -e '
+    const want = require("./package.json").engines.node, v = s => s.match(/[0-9]+/g).map(Number)
+    const [a, b] = v(process.versions.node), [c, d = 0] = v(want)
+    if (a < c || (a === c && b < d)) console.log(`Node.js ${process.versions.node} is here, ${want} is needed`)')
+  [ -z "$why" ] || return 1
+  say "installing the Node clients: npm ci in $dir"
+  if ! (cd "$dir" && npm ci --no-audit --no-fund) >"$artifacts/npm.log" 2>&1 </dev/null; then
+    why="npm ci failed; the end of $artifacts/npm.log says: $(tail -n 1 "$artifacts/npm.log")"
+    return 1
+  fi
+  cp "$dir/package-lock.json" "$dir/node_modules/.installed-lock.json"
+}
+node_clients || lacks npm "$why"
+
+# --- the run ---
+
+if in_ci; then
+  export HOLDFAST_TEST_REQUIRE=postgres,chromium,npm
+fi
+
+trap postgres_stop EXIT
+if [ -n "${TEST_POSTGRES:-}" ]; then
+  say 'PostgreSQL: the server of TEST_POSTGRES'
+elif ! postgres_bin >/dev/null; then
+  : # reported as missing above
+elif postgres_start; then
+  say "PostgreSQL: $("$pg_bin/postgres" --version), throw-away, fsync ${HOLDFAST_TEST_POSTGRES_FSYNC:-off}"
+else
+  lacks postgres "$why"
+fi
+
+[ $# -gt 0 ] || set -- ./...
+# vet is one of the checks of make check. No result is taken from the cache: files, servers and
+# clients that a test uses are not all known to it.
+status=0
+run_group go tool -modfile=tools.mod gotestsum --format pkgname --format-hide-empty-pkg --jsonfile "$json" \
+  -- -race -count=1 -vet=off -p "${P:-2}" -timeout "${TIMEOUT:-20m}" "$@" || status=$?
+postgres_stop
+if [ "$status" -gt 128 ]; then
+  say "interrupted; what was started is stopped"
+  exit "$status"
+fi
+
+# --- what came of it ---
+
+# results ACTION prints "package test" for each test that ended so. The fields of a line of
+# go test -json come in one order, and quotes within a value are escaped.
+results() {
+  [ -e "$json" ] || return 0
+  sed -n 's/^{"Time":"[^"]*","Action":"'"$1"'","Package":"\([^"]*\)","Test":"\(.*\)","Elapsed":[^"]*}$/\1 \2/p' "$json"
+}
+passed=$(results pass | wc -l | tr -d ' ')
+failures=$(results fail | wc -l | tr -d ' ')
+skips=$(results skip)
+skipped=0
+[ -z "$skips" ] || skipped=$(printf '%s\n' "$skips" | wc -l | tr -d ' ')
+
+say
+if [ "$status" -ne 0 ] && [ "$failures" -eq 0 ]; then
+  failures=1 # a package that did not compile, or ended outside a test
+fi
+if [ "$passed" -eq 0 ] && [ "$failures" -eq 0 ]; then
+  say 'NO TEST RAN'
+  failures=1
+fi
+if [ "$skipped" -gt 0 ]; then
+  say "SKIPPED: $skipped tests (the reasons are above)"
+  printf '%s\n' "$skips" | sed 's/^/  /'
+  if in_ci; then
+    say 'With CI=true nothing may be skipped: each counts as failed.'
+    failures=$((failures + skipped))
+  fi
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+  say "MISSING on this machine, so not tested:"
+  printf '  %s\n' "${missing[@]}"
+  if in_ci; then
+    failures=$((failures + ${#missing[@]}))
+  fi
+fi
+line="$passed passed, $failures failed"
+[ "$skipped" -eq 0 ] || in_ci || line="$line, $skipped skipped"
+say "$line" | tee "$result"
+[ "$failures" -eq 0 ]
