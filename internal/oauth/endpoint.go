@@ -56,7 +56,10 @@ func (s *Service) endpoint(op operation) web.Handler {
 		if !refused || p.Kind == problem.TooMany || p.Kind == problem.Unavailable || p.Kind == problem.Internal {
 			return err
 		}
-		if p.Kind == problem.Unsupported {
+		switch p.Kind {
+		case problem.Unauthenticated:
+			p.Challenge = `Basic realm="holdfast", charset="UTF-8"` // RFC 6749 §5.2
+		case problem.Unsupported:
 			p.Kind = problem.Invalid // RFC 6749 §5.2 knows 400 for a malformed request
 		}
 		if logErr := s.Store.AppendRefusal(r.Context(), a.accountID, a.by.AsRefused(refusal(p))); logErr != nil {
@@ -116,9 +119,7 @@ func (s *Service) authenticate(r *http.Request, id string, secret seal.Secret, a
 		if err := s.Limits.failed(id, rec.Address); err != nil {
 			return err
 		}
-		p := problem.Coded(problem.Unauthenticated, "invalid_client", "client authentication failed; check client ID and secret, and whether the application was revoked")
-		p.Challenge = `Basic realm="holdfast", charset="UTF-8"`
-		return p
+		return problem.Coded(problem.Unauthenticated, "invalid_client", "client authentication failed; check client ID and secret, and whether the application was revoked")
 	}
 	a.clientID = id
 	a.by.Actor = "client:" + id

@@ -47,6 +47,12 @@ func Start(t testing.TB, kind string) *Instance {
 // StartAt starts a server at a place that may have been used before. Settings are configuration keys.
 func StartAt(t testing.TB, place *storetest.Place, settings map[string]string) *Instance {
 	t.Helper()
+	return StartWrapped(t, place, settings, func(h http.Handler) http.Handler { return h })
+}
+
+// StartWrapped starts a server with a handler of the test's own around it.
+func StartWrapped(t testing.TB, place *storetest.Place, settings map[string]string, wrap func(http.Handler) http.Handler) *Instance {
+	t.Helper()
 	in := &Instance{Place: place, Log: &Log{}, done: make(chan error, 1)}
 	overrides := map[string]string{"data": place.Dir, "database": place.Database, "listen.api": "127.0.0.1:0", "listen.ops": "off"}
 	for k, v := range settings {
@@ -58,7 +64,7 @@ func StartAt(t testing.TB, place *storetest.Place, settings map[string]string) *
 	}
 	in.Server, err = server.New(t.Context(), cfg, server.Options{
 		Log: slog.New(slog.NewJSONHandler(io.MultiWriter(in.Log, t.Output()), nil)), Now: place.Now,
-		Wrap: func(h http.Handler) http.Handler { return Contract(t, h) },
+		Wrap: func(h http.Handler) http.Handler { return wrap(Contract(t, h)) },
 	})
 	if err != nil {
 		t.Fatal(err)
