@@ -204,9 +204,9 @@ func (s *tokens) clean(text string, r result, token string) string {
 	return tidy(text, 500)
 }
 
-// basic is the Authorization header of client authentication by HTTP Basic (RFC 6749 §2.3.1). Servers of
-// this contract expect the two halves as they are, without the form encoding of that section; IDs and
-// secrets look the same both ways.
+// basic is the Authorization header of client authentication by HTTP Basic (RFC 6749 §2.3.1), without the
+// form encoding that this section puts on top: every server of this contract reads the plain form, not
+// every one the other.
 type basic string
 
 func newBasic(id, secret string) basic {
