@@ -204,9 +204,8 @@ func TestWhoLeavesDoesNotTakeTheTokenAway(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		call(3*time.Second, 3*time.Second, false) // asks
-		call(5*time.Second, 5*time.Second, false) // waits, asks at 3 s, gives up
-		call(time.Minute, 15*time.Second, true)   // waits, asks at 5 s
+		call(3*time.Second, 3*time.Second, false) // asks, gives up
+		call(time.Minute, 13*time.Second, true)   // waits, asks anew at 3 s
 		call(2*time.Second, 2*time.Second, false) // waits, gives up
 		wg.Wait()
 	})
