@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"syscall"
+
+	"holdfast/internal/web"
 )
 
 // listener is an address and what is served there.
@@ -30,6 +32,9 @@ func (s *Server) listen(ctx context.Context) error {
 	api, err := s.bind(ctx, "api", s.cfg.Listen.API)
 	if err != nil {
 		return err
+	}
+	if !s.cfg.TLS.On() { // plain is what a proxy in front speaks
+		api.Listener = web.StrictFraming(api.Listener)
 	}
 	s.listeners = append(s.listeners, api)
 	if s.cfg.TLS.On() {
@@ -65,6 +70,8 @@ func (s *Server) bind(ctx context.Context, name, address string) (listener, erro
 	return listener{name: name, Listener: l, http: &http.Server{
 		ReadHeaderTimeout: lim.ReadHeaderTimeout, ReadTimeout: lim.ReadTimeout, WriteTimeout: lim.WriteTimeout,
 		IdleTimeout: lim.IdleTimeout, MaxHeaderBytes: int(lim.Header),
+		DisableGeneralOptionsHandler: true, // OPTIONS * is a request like any other
+
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // broken connections: noise unless somebody looks
 	}}, nil
 }

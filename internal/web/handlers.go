@@ -83,6 +83,9 @@ func (h *Handlers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.cfg.HSTS {
 		header["Strict-Transport-Security"] = hsts
 	}
+	if len(r.TransferEncoding) > 0 {
+		header.Set("Connection", "close") // there may have been a Content-Length too, RFC 9112 §6.1
+	}
 
 	switch {
 	case h.cfg.PlainPeers && !h.mayBePlain(r):
