@@ -80,11 +80,16 @@ func refusal(p *problem.Error) string {
 
 func (s *Service) attempt(w http.ResponseWriter, r *http.Request, op operation, a *authenticated) error {
 	form, err := web.Form(r)
-	if err != nil {
-		return err
+	var id string
+	var secret seal.Secret
+	if err == nil {
+		id, secret, err = clientCredentials(r, form)
 	}
-	id, secret, err := clientCredentials(r, form)
 	if err != nil {
+		// Counts as a failure of the address: what anybody can send must not fill the audit log.
+		if limit := s.Limits.failed("", web.RecordOf(r.Context()).Address); limit != nil {
+			return limit
+		}
 		return err
 	}
 	a.form = form
@@ -105,7 +110,7 @@ func (s *Service) authenticate(r *http.Request, id string, secret seal.Secret, a
 		return err
 	}
 	var known ClientSecrets
-	if uuid.Validate(id) == nil { // what is no ID at all is not looked up: a database may choke on it
+	if id != "" {
 		var err error
 		if known, err = s.Store.LiveSecrets(r.Context(), id, s.Now()); err != nil && !problem.Is(err, problem.NotFound) {
 			return err
@@ -161,7 +166,17 @@ func clientCredentials(r *http.Request, form map[string]string) (string, seal.Se
 		}
 		id, secret = basicID, basicSecret
 	}
-	return id, seal.NewSecret(secret), nil
+	return knownForm(id), seal.NewSecret(secret), nil
+}
+
+// knownForm is the client ID, or nothing if the text cannot be one. From here on the ID is a key of
+// limits, a parameter of queries and a word of the audit log: it must be short, clean, and never the
+// secret of somebody who has mistaken one field for the other.
+func knownForm(id string) string {
+	if len(id) != len(uuid.Nil.String()) || uuid.Validate(id) != nil {
+		return ""
+	}
+	return id
 }
 
 // parseBasic splits at the first colon (RFC 7617 §2); the scheme's case does not matter.

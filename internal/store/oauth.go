@@ -163,31 +163,29 @@ func (db *DB) RevokeClient(ctx context.Context, accountID, id string, by audit.E
 	})
 }
 
-// LiveSecrets implements [oauth.Store].
+// LiveSecrets implements [oauth.Store]. It is one query whatever the client: a wrong secret, a revoked
+// application and one that never was take the same time.
 func (db *DB) LiveSecrets(ctx context.Context, clientID string, now time.Time) (oauth.ClientSecrets, error) {
 	var known oauth.ClientSecrets
-	rows, err := db.query(ctx, `SELECT c.account_id, s.id, s.hash FROM clients c JOIN client_secrets s ON s.client_id = c.id
-		WHERE c.id = $1 AND c.revoked_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > $2)`, clientID, now.UnixMicro())
+	rows, err := db.query(ctx, `SELECT c.account_id, s.id, s.hash FROM clients c LEFT JOIN client_secrets s
+		ON s.client_id = c.id AND c.revoked_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > $1)
+		WHERE c.id = $2`, now.UnixMicro(), clientID)
 	secrets, err := collect(rows, err, func(r scanner) (s oauth.StoredSecret, err error) {
+		var id sql.NullString // NULL: no secret is alive, but whose application it is, the audit log wants to know
 		var hash []byte
-		err = r.Scan(&known.AccountID, &s.ID, &hash)
+		err = r.Scan(&known.AccountID, &id, &hash)
+		s.ID = id.String
 		copy(s.Hash[:], hash)
 		return s, err
 	})
 	if err != nil {
 		return known, fmt.Errorf("read secrets: %w", err)
 	}
-	if len(secrets) > 0 {
-		known.Secrets = secrets
-		return known, nil
-	}
-	// No live secret: say at least whose application it is, for the audit log.
-	err = db.get(ctx, "SELECT account_id FROM clients WHERE id = $1", []any{clientID}, &known.AccountID)
-	if errors.Is(err, sql.ErrNoRows) {
+	if known.AccountID == "" {
 		return known, errNoClient(clientID)
 	}
-	if err != nil {
-		return known, fmt.Errorf("read application: %w", err)
+	if secrets[0].ID != "" {
+		known.Secrets = secrets
 	}
 	return known, nil
 }
