@@ -160,7 +160,7 @@ func (tx *Tx) joinGroups(account, userID string, names []string, groups map[stri
 	for _, name := range names {
 		g, ok := groups[directory.GroupKey(name)]
 		if !ok {
-			return problem.InField("groups", "the account has no group %q", strings.TrimSpace(name))
+			return errNoGroup(name)
 		}
 		if g.Kind == directory.TeamMembers {
 			continue // everybody is

@@ -54,18 +54,16 @@ func (db *DB) CheckSchema(ctx context.Context) error {
 	return jobs.Check(ctx, db.Jobs())
 }
 
-// SchemaVersion returns the version of the tables and the newest that this binary knows.
+// SchemaVersion returns the version of the tables, 0 if there are none, and the newest that this binary knows.
 func (db *DB) SchemaVersion(ctx context.Context) (have, known int64, err error) {
 	p, release, err := db.goose(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer release()
-	have, known, err = p.GetVersions(ctx)
-	if err != nil {
-		return 0, 0, fmt.Errorf("read version of tables: %w", err)
-	}
-	return have, known, nil
+	have, err = db.version(ctx)
+	sources := p.ListSources()
+	return have, sources[len(sources)-1].Version, err
 }
 
 func (db *DB) refuseNewer(ctx context.Context, p *goose.Provider) error {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"runtime"
 	"strconv"
 	"time"
@@ -16,27 +15,29 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-// openSQLite opens the file twice: many connections that read, one that writes.
+// openSQLite opens the file twice: many connections that read, one that writes. To inspect, the former do.
 func openSQLite(ctx context.Context, o Options) (read, write *sql.DB, err error) {
-	path, err := sqlitePath(o.Dir)
+	path, err := sqlitePath(o)
 	if err != nil {
 		return nil, nil, err
-	}
-	// Made here with its mode, since SQLite would make it readable by others.
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open database: %w", err)
-	}
-	if err := f.Close(); err != nil {
-		return nil, nil, fmt.Errorf("open database: %w", err)
-	}
-	cache := 16 << 10 // KiB
-	if o.Bulk {
-		cache = 256 << 10
 	}
 	common := []string{
 		"busy_timeout(10000)", "foreign_keys(ON)", "temp_store(MEMORY)",
 		"mmap_size(" + strconv.FormatInt(o.MmapSize, 10) + ")",
+	}
+	read, err = sql.Open("sqlite", sqliteDSN(path, "deferred", append([]string{"query_only(ON)"}, common...)))
+	if err != nil {
+		return nil, nil, fmt.Errorf("open database: %w", err)
+	}
+	readers := max(4, 2*runtime.GOMAXPROCS(0))
+	read.SetMaxOpenConns(readers)
+	read.SetMaxIdleConns(readers)
+	if o.inspect {
+		return read, read, nil
+	}
+	cache := 16 << 10 // KiB
+	if o.Bulk {
+		cache = 256 << 10
 	}
 	writer := append([]string{
 		"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-" + strconv.Itoa(cache) + ")",
@@ -44,20 +45,13 @@ func openSQLite(ctx context.Context, o Options) (read, write *sql.DB, err error)
 	}, common...)
 	write, err = sql.Open("sqlite", sqliteDSN(path, "immediate", writer))
 	if err != nil {
-		return nil, nil, fmt.Errorf("open database: %w", err)
+		return nil, nil, errors.Join(fmt.Errorf("open database: %w", err), read.Close())
 	}
 	write.SetMaxOpenConns(1)
 	write.SetConnMaxLifetime(0)
-	if err := write.PingContext(ctx); err != nil { // makes the file a WAL database before readers come
-		return nil, nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), write.Close())
+	if err := write.PingContext(ctx); err != nil { // makes the file a WAL database before readers connect
+		return nil, nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), write.Close(), read.Close())
 	}
-	read, err = sql.Open("sqlite", sqliteDSN(path, "deferred", append([]string{"query_only(ON)"}, common...)))
-	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("open database: %w", err), write.Close())
-	}
-	readers := max(4, 2*runtime.GOMAXPROCS(0))
-	read.SetMaxOpenConns(readers)
-	read.SetMaxIdleConns(readers)
 	return read, write, nil
 }
 
@@ -67,13 +61,16 @@ func sqliteDSN(path, txlock string, pragmas []string) string {
 }
 
 // openPostgres opens the database. The URL may hold a password, so it is in no error.
-func openPostgres(ctx context.Context, rawURL string) (*sql.DB, error) {
-	cfg, err := pgx.ParseConfig(rawURL)
+func openPostgres(ctx context.Context, o Options) (*sql.DB, error) {
+	cfg, err := pgx.ParseConfig(o.Database)
 	if err != nil {
 		return nil, errors.New("the database URL cannot be read; it must be of the form postgres://user:password@host:5432/name")
 	}
 	cfg.RuntimeParams["application_name"] = "holdfast"
 	cfg.RuntimeParams["timezone"] = "UTC"
+	if o.inspect {
+		cfg.RuntimeParams["default_transaction_read_only"] = "on"
+	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 10 * time.Second
 	}

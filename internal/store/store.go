@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -26,10 +27,14 @@ type Options struct {
 	Now      func() time.Time
 	Log      *slog.Logger
 
+	// Existing refuses a database that is not there ([ErrNoDatabase]) instead of making it.
+	Existing bool
 	// Migrate brings the tables up to date. Without it, tables of another version are refused.
 	Migrate bool
 	// Bulk gives the writing connection a larger cache, for imports.
 	Bulk bool
+
+	inspect bool // open for reading only
 }
 
 // DB is the store of all domains.
@@ -46,20 +51,32 @@ type DB struct {
 	log         *slog.Logger
 }
 
+// ErrNoDatabase says that there is no database, or one without our tables, and that none was to be made.
+var ErrNoDatabase = errors.New("there is no Holdfast database yet")
+
+// Exists reports whether there is something to open, without opening it. A PostgreSQL database is
+// taken to be there; opening it tells.
+func Exists(o Options) (bool, error) {
+	if postgres(o.Database) {
+		return true, nil
+	}
+	_, err := os.Stat(filepath.Join(o.Dir, sqliteFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for the database: %w", err)
+	}
+	return true, nil
+}
+
+func postgres(database string) bool {
+	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")
+}
+
 // Open opens the database, brings its tables up to date if asked, and opens the keyring.
 func Open(ctx context.Context, o Options) (*DB, error) {
-	db := &DB{now: o.Now, log: o.Log}
-	var err error
-	switch {
-	case o.Database == "" || o.Database == "sqlite":
-		db.read, db.write, err = openSQLite(ctx, o)
-	case strings.HasPrefix(o.Database, "postgres://"), strings.HasPrefix(o.Database, "postgresql://"):
-		db.postgres = o.Database
-		db.read, err = openPostgres(ctx, o.Database)
-		db.write = db.read
-	default:
-		return nil, errors.New(`the database must be "sqlite" or a URL that begins with postgres://`)
-	}
+	db, err := connect(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +86,41 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	return db, nil
 }
 
+// connect opens the database and looks at nothing in it.
+func connect(ctx context.Context, o Options) (*DB, error) {
+	db := &DB{now: o.Now, log: o.Log}
+	if o.Existing {
+		if there, err := Exists(o); err != nil {
+			return nil, err
+		} else if !there {
+			return nil, fmt.Errorf("%s: %w", o.Dir, ErrNoDatabase)
+		}
+	}
+	var err error
+	switch {
+	case o.Database == "" || o.Database == "sqlite":
+		db.read, db.write, err = openSQLite(ctx, o)
+	case postgres(o.Database):
+		db.postgres = o.Database
+		db.read, err = openPostgres(ctx, o)
+		db.write = db.read
+	default:
+		err = errors.New(`the database must be "sqlite" or a URL that begins with postgres://`)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
 func (db *DB) prepare(ctx context.Context, o Options) error {
+	if o.Existing {
+		if have, err := db.version(ctx); err != nil {
+			return err
+		} else if have == 0 {
+			return fmt.Errorf("the %s database has no tables: %w", db.Kind(), ErrNoDatabase)
+		}
+	}
 	if o.Migrate {
 		if err := db.Migrate(ctx); err != nil {
 			return err
@@ -132,13 +183,26 @@ func (db *DB) Close() error {
 // sqliteFile is the name of the database in the data folder.
 const sqliteFile = "holdfast.db"
 
-func sqlitePath(dir string) (string, error) {
-	abs, err := filepath.Abs(dir)
+// sqlitePath is the path of the file, which is made if it may be: here and with its mode, since SQLite
+// would make it readable by others.
+func sqlitePath(o Options) (string, error) {
+	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return "", fmt.Errorf("find data folder: %w", err)
 	}
-	if err := os.MkdirAll(abs, 0o700); err != nil {
+	path := filepath.Join(dir, sqliteFile)
+	if o.Existing {
+		return path, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make data folder: %w", err)
 	}
-	return filepath.Join(abs, sqliteFile), nil
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return "", fmt.Errorf("open database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return "", fmt.Errorf("open database: %w", err)
+	}
+	return path, nil
 }

@@ -90,52 +90,6 @@ func (db *DB) AddUser(ctx context.Context, accountID string, n directory.NewUser
 	return u, err
 }
 
-// ImportUsers implements [directory.Store].
-func (db *DB) ImportUsers(ctx context.Context, accountID string, ns []directory.NewUser, progress func(int), by audit.Entry) error {
-	run := func(tx *Tx) error {
-		groups, err := tx.groupIDs(accountID)
-		if err != nil {
-			return err
-		}
-		for i, n := range ns {
-			if err := ctx.Err(); err != nil { // a person stopped it: nothing is imported
-				return err
-			}
-			u, err := tx.insertUser(accountID, n)
-			if err == nil {
-				err = tx.joinGroups(accountID, u.ID, n.Groups, groups)
-			}
-			if err != nil {
-				return &directory.ImportError{Index: i, Err: err}
-			}
-			if i%1000 == 999 {
-				progress(i + 1)
-			}
-		}
-		progress(len(ns))
-		by.Action, by.Target = audit.UserImport, ""
-		return tx.append(accountID, by.Because(fmt.Sprintf("%d people", len(ns))))
-	}
-	return db.enter(accountID, &unit{ctx: ctx, durable: durable, most: time.Hour, run: run, turn: make(chan bool, 1)})
-}
-
-// KnownEmails implements [directory.Store].
-func (db *DB) KnownEmails(ctx context.Context, accountID string, keys []string) ([]string, error) {
-	var known []string
-	for _, key := range keys {
-		var found string
-		err := db.get(ctx, "SELECT email_key FROM users WHERE account_id = $1 AND email_key = $2", []any{accountID, key}, &found)
-		if errors.Is(err, sql.ErrNoRows) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("look up email: %w", err)
-		}
-		known = append(known, found)
-	}
-	return known, nil
-}
-
 // RemoveUser implements [directory.Store].
 func (db *DB) RemoveUser(ctx context.Context, accountID, id string, by audit.Entry) error {
 	by.Action, by.Target = audit.UserRemove, "user:"+id
@@ -192,9 +146,7 @@ func (tx *Tx) insertUser(account string, n directory.NewUser) (directory.User, e
 		return u, fmt.Errorf("insert user: %w", err)
 	}
 	if n2 == 0 {
-		p := problem.New(problem.Conflict, "the account already has a person with the email %q", n.Email)
-		p.Field = "email"
-		return u, p
+		return u, errEmailTaken(n.Email)
 	}
 	return u, nil
 }
