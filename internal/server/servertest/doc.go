@@ -16,4 +16,9 @@
 //	         a request that was refused need not be right
 //	method   one that the document does not have must be refused, in the form of the path's errors
 //	path     one that the document does not have is none of our business
+//
+// [Start] starts a server that really listens, behind Contract, with a database of its own. When it
+// ends, everything it has written is searched for the credentials that were issued ([Secrets]): its
+// log, its error answers, the audit export, the database as the disk has it. So every test of the
+// server is also a test that no credential leaks.
 package servertest

@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,13 +34,17 @@ type Instance struct {
 	Owner       directory.User
 	Credentials oauth.Credentials
 	Log         *Log
+	Secrets     *Secrets          // credentials issued or presented; none may be found anywhere when the instance ends
+	Transport   http.RoundTripper // of the requests that Do sends
 
-	stop context.CancelFunc
-	done chan error
+	stop    context.CancelFunc
+	done    chan error
+	stopped atomic.Bool
 }
 
 // Start starts a server on the kind of database ("sqlite" or "postgres"). It stops when the test ends,
-// which fails if it does not stop cleanly.
+// which fails if it does not stop cleanly, or if a credential is found in its log, its errors, its audit
+// log or its database.
 func Start(t testing.TB, kind string) *Instance {
 	t.Helper()
 	return StartAt(t, storetest.NewPlace(t, kind), nil)
@@ -53,10 +59,13 @@ func StartAt(t testing.TB, place *storetest.Place, settings map[string]string) *
 // StartWrapped starts a server with a handler of the test's own around it.
 func StartWrapped(t testing.TB, place *storetest.Place, settings map[string]string, wrap func(http.Handler) http.Handler) *Instance {
 	t.Helper()
-	in := &Instance{Place: place, Log: &Log{}, done: make(chan error, 1)}
+	in := &Instance{Place: place, Log: &Log{}, Secrets: &Secrets{}, Transport: http.DefaultTransport, done: make(chan error, 1)}
 	overrides := map[string]string{"data": place.Dir, "database": place.Database, "listen.api": "127.0.0.1:0", "listen.ops": "off"}
 	for k, v := range settings {
 		overrides[k] = v
+	}
+	if file := overrides["tls.cert_file"]; file != "" {
+		in.Transport = trusting(t, file)
 	}
 	cfg, err := config.Load(config.Options{Overrides: overrides})
 	if err != nil {
@@ -64,7 +73,7 @@ func StartWrapped(t testing.TB, place *storetest.Place, settings map[string]stri
 	}
 	in.Server, err = server.New(t.Context(), cfg, server.Options{
 		Log: slog.New(slog.NewJSONHandler(io.MultiWriter(in.Log, t.Output()), nil)), Now: place.Now,
-		Wrap: func(h http.Handler) http.Handler { return wrap(Contract(t, h)) },
+		Wrap: func(h http.Handler) http.Handler { return wrap(in.watch(t, Contract(t, h))) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -80,14 +89,25 @@ func StartWrapped(t testing.TB, place *storetest.Place, settings map[string]stri
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	in.stop = stop
 	go func() { in.done <- in.Run(ctx) }()
-	t.Cleanup(func() { in.Stop(t) })
+	t.Cleanup(func() { in.end(t) })
 	in.awaitReady(t)
 	return in
+}
+
+// end looks for credentials while the server lives, stops it, and looks again at what is left.
+func (in *Instance) end(t testing.TB) {
+	t.Helper()
+	found := in.Leaks(t)
+	in.Stop(t)
+	for _, f := range slices.Compact(slices.Sorted(slices.Values(append(found, in.Leaks(t)...)))) {
+		t.Errorf("a credential leaked: %s", f)
+	}
 }
 
 // Stop stops the server and waits. Stopping twice is no error.
 func (in *Instance) Stop(t testing.TB) {
 	t.Helper()
+	in.stopped.Store(true)
 	in.stop()
 	select {
 	case err, open := <-in.done:
@@ -105,7 +125,7 @@ func (in *Instance) Stop(t testing.TB) {
 func (in *Instance) awaitReady(t testing.TB) {
 	t.Helper()
 	for range 500 {
-		resp, err := http.Get(in.URL + "/readyz")
+		resp, err := (&http.Client{Transport: in.Transport}).Get(in.URL + "/readyz")
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -124,6 +144,7 @@ func (in *Instance) NewApp(t testing.TB, scopes ...string) oauth.Credentials {
 	if err != nil {
 		t.Fatal(err)
 	}
+	in.Secrets.Learn(cred.Secret.Reveal())
 	return cred
 }
 
@@ -166,7 +187,7 @@ func (in *Instance) Do(t testing.TB, method, target string, body string, header 
 	for k, v := range header {
 		req.Header[k] = v
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := in.Transport.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}
