@@ -190,8 +190,12 @@ func (h *Handlers) authorize(r *http.Request, rec *Record, scope string) error {
 		return err
 	}
 	if account := r.PathValue("account"); account != "" && account != principal.AccountID {
-		// The same answer whether the account exists or not: nothing is told about other accounts.
-		return problem.New(problem.NotFound, "no account %q", printable(account, 40))
+		// The same answer whether the account exists or not: nothing is told about other accounts. What is
+		// longer than an ID is not repeated, since it may be a token in the wrong place.
+		if len(account) > 26 {
+			return problem.New(problem.NotFound, "no such account: an account ID has 26 characters A-Z and 2-7")
+		}
+		return problem.New(problem.NotFound, "no account %q", printable(account, 26))
 	}
 	if !slices.Contains(principal.Scopes, scope) {
 		p := problem.New(problem.Forbidden, "the application has not been given the scope %q; an administrator can add it to the application", scope)
