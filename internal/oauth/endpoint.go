@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/google/uuid"
@@ -148,8 +149,8 @@ func padded(secrets []StoredSecret) [maxSecrets]StoredSecret {
 // §2.3.1). Both at once are accepted if they agree, since clients in the field send them so; different
 // ones are refused (§2.3: one way of authentication a request).
 //
-// We do not undo the form encoding that §2.3.1 puts on top of Basic: clients in the field leave it
-// out, and IDs and secrets are of letters on which both readings agree.
+// §2.3.1 puts a form encoding on top of Basic. Most clients in the field leave it out, openid-client
+// encodes even "-" and "_". Both readings are accepted: no ID or secret of ours holds a "%" or "+".
 func clientCredentials(r *http.Request, form map[string]string) (string, seal.Secret, error) {
 	id, secret := form["client_id"], form["client_secret"]
 	values := r.Header.Values("Authorization")
@@ -189,5 +190,14 @@ func parseBasic(header string) (id, secret string, ok bool) {
 	if err != nil {
 		return "", "", false
 	}
-	return strings.Cut(string(b), ":")
+	id, secret, ok = strings.Cut(string(b), ":")
+	return formDecoded(id), formDecoded(secret), ok
+}
+
+// formDecoded undoes the form encoding where there is one.
+func formDecoded(s string) string {
+	if decoded, err := url.QueryUnescape(s); err == nil {
+		return decoded
+	}
+	return s
 }
