@@ -58,6 +58,9 @@ func (s *Service) revokeToken(w http.ResponseWriter, r *http.Request, a authenti
 	if _, err := s.Store.RevokeToken(r.Context(), a.accountID, a.clientID, hash, a.by); err != nil {
 		return err
 	}
+	// The contract has no body here. A media type all the same: simple-oauth2 takes an answer without
+	// one for a failure.
+	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusOK)
 	return nil
