@@ -154,7 +154,8 @@ func (db *DB) lead(key, account string) {
 }
 
 // commit runs the units of a group in one transaction. If that fails for another reason than a unit's
-// own error, each is tried once more alone, so that none suffers for its neighbours.
+// own error or trouble with the database, each is tried once more alone, so that none suffers for its
+// neighbours.
 func (db *DB) commit(account string, group []*unit) {
 	if len(group) == 0 {
 		return
@@ -164,7 +165,9 @@ func (db *DB) commit(account string, group []*unit) {
 		return
 	}
 	_, unknown := errors.AsType[*commitError](err)
-	if len(group) == 1 || unknown { // after a failed commit nobody knows what happened; the caller may read and ask again
+	// After a failed commit nobody knows what happened; the caller may read and ask again. While the
+	// database is in trouble, trying each alone would only make them wait one after the other.
+	if len(group) == 1 || unknown || databaseTrouble(err) {
 		for _, u := range group {
 			u.err = asUnavailable(err)
 		}
