@@ -41,9 +41,8 @@ func TestCommands(t *testing.T) {
 	for _, p := range documents {
 		t.Run(p, func(t *testing.T) {
 			out, err := runDocument(t, repo, p, binary, commandLimits{total: 3 * time.Minute, ready: 30 * time.Second})
-			t.Logf("%s", out)
 			if err != nil {
-				t.Error(err)
+				t.Errorf("%v; the commands printed:\n%s", err, out)
 			}
 		})
 	}
