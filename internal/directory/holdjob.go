@@ -23,7 +23,7 @@ func (s *Service) Jobs(w *jobs.Workers) {
 	})
 }
 
-// ImportError is the first person who could not be imported; nobody was.
+// ImportError is a person who could not be imported; nobody was.
 type ImportError struct {
 	Index int // in the list, from 0
 	Err   error

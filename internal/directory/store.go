@@ -30,7 +30,8 @@ type Store interface {
 	// AddUser adds an active person. An email that the account has is a problem of kind Conflict.
 	AddUser(ctx context.Context, accountID string, u NewUser, by audit.Entry) (User, error)
 
-	// ImportUsers adds all people or none. The first that cannot be added is a problem that names its index.
+	// ImportUsers adds all people or none. One that cannot be added is an [ImportError], which names it;
+	// of two with one email it is the second.
 	ImportUsers(ctx context.Context, accountID string, us []NewUser, progress func(done int), by audit.Entry) error
 
 	// KnownEmails returns those of the keys that the account has.

@@ -138,7 +138,9 @@ func (db *DB) prepare(ctx context.Context, o Options) error {
 }
 
 // Jobs is where this store keeps its jobs.
-func (db *DB) Jobs() jobs.Database { return jobs.Database{SQL: db.write, Postgres: db.postgres} }
+func (db *DB) Jobs() jobs.Database {
+	return jobs.Database{SQL: db.write, Read: db.read, Postgres: db.postgres}
+}
 
 // Keys is the keyring of this installation.
 func (db *DB) Keys() *seal.Keyring { return db.keys }

@@ -201,6 +201,7 @@ func (db *DB) transact(account string, group []*unit) (err error) {
 		return fmt.Errorf("connect to write: %w", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
+	ctx = db.unwatched(ctx)
 	restore, err := db.relax(ctx, conn, level)
 	if err != nil {
 		return err
