@@ -94,8 +94,7 @@ func (c *NewClient) Check() error {
 			return problem.InField("scopes", "%q is not a scope; there are %s", s, strings.Join(Scopes(), ", "))
 		}
 	}
-	slices.Sort(c.Scopes)
-	c.Scopes = slices.Compact(c.Scopes)
+	c.Scopes = slices.Compact(slices.Sorted(slices.Values(c.Scopes))) // not in place: the slice is the caller's
 	return nil
 }
 

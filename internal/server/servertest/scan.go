@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +57,9 @@ func presented(r *http.Request) string {
 		return ""
 	}
 	_, secret, _ := strings.Cut(string(plain), ":")
+	if decoded, err := url.QueryUnescape(secret); err == nil { // RFC 6749 §2.3.1
+		return decoded
+	}
 	return secret
 }
 
