@@ -25,7 +25,8 @@ type Job struct {
 // Database is where jobs live: beside the data, so that both commit together.
 type Database struct {
 	SQL      *sql.DB
-	Postgres string // connection URL, for LISTEN; empty on SQLite
+	Read     *sql.DB // the same on PostgreSQL; on SQLite, connections that do not write
+	Postgres string  // connection URL, for LISTEN; empty on SQLite
 }
 
 func (d Database) driver() riverdriver.Driver[*sql.Tx] {

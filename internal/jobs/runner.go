@@ -66,6 +66,7 @@ func Discard(err error) error { return &discarded{err} }
 type Runner struct {
 	client  *river.Client[*sql.Tx]
 	listen  *pgxpool.Pool // nil on SQLite
+	glance  *sql.Stmt     // nil on PostgreSQL
 	running atomic.Bool
 }
 
@@ -75,13 +76,9 @@ func NewRunner(ctx context.Context, d Database, w *Workers, log *slog.Logger) (*
 		return nil, fmt.Errorf("register job handlers: %w", w.err)
 	}
 	r := &Runner{}
-	driver, poll := d.driver(), 10*time.Millisecond
-	if d.Postgres != "" {
-		var err error
-		if driver, err = r.listening(ctx, d); err != nil {
-			return nil, err
-		}
-		poll = 50 * time.Millisecond
+	driver, poll, err := r.driver(ctx, d)
+	if err != nil {
+		return nil, err
 	}
 	client, err := river.NewClient(driver, &river.Config{
 		// Measured: with these, a job starts milliseconds after its transaction committed.
@@ -101,6 +98,20 @@ func NewRunner(ctx context.Context, d Database, w *Workers, log *slog.Logger) (*
 	}
 	r.client = client
 	return r, nil
+}
+
+// driver returns the driver to run jobs with, and how often it looks for some.
+func (r *Runner) driver(ctx context.Context, d Database) (riverdriver.Driver[*sql.Tx], time.Duration, error) {
+	if d.Postgres != "" {
+		driver, err := r.listening(ctx, d)
+		return driver, 50 * time.Millisecond, err
+	}
+	driver, err := newGlancing(ctx, d.driver(), d.Read)
+	if err != nil {
+		return nil, 0, err
+	}
+	r.glance = driver.glance
+	return driver, 10 * time.Millisecond, nil
 }
 
 // listening gives River a connection of its own for LISTEN, without which PostgreSQL is only polled.
@@ -150,5 +161,8 @@ func (r *Runner) Stop(ctx context.Context) error {
 func (r *Runner) close() {
 	if r.listen != nil {
 		r.listen.Close()
+	}
+	if r.glance != nil {
+		_ = r.glance.Close() // it only reads
 	}
 }
