@@ -83,8 +83,13 @@ func (h *Handlers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.cfg.HSTS {
 		header["Strict-Transport-Security"] = hsts
 	}
-	if len(r.TransferEncoding) > 0 {
+	switch {
+	case len(r.TransferEncoding) > 0:
 		header.Set("Connection", "close") // there may have been a Content-Length too, RFC 9112 §6.1
+	case r.ContentLength > 0 && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		// Node-RED flows announce the body of an earlier request and send none; net/http would wait for
+		// it before it answers, unless the connection ends with the answer.
+		header.Set("Connection", "close")
 	}
 
 	switch {

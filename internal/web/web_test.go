@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -321,4 +322,23 @@ func FuzzRequest(f *testing.F) {
 			t.Errorf("not one log line: %q", b.log)
 		}
 	})
+}
+
+// TestGetWithoutItsBody sends a GET that announces a body and never sends it, as careless Node-RED flows
+// do: it is answered, and the connection ends.
+func TestGetWithoutItsBody(t *testing.T) {
+	srv := httptest.NewServer(newBench(t, nil).h)
+	defer srv.Close()
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /v1/accounts/A/users HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer all\r\nContent-Length: 29\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(conn) // to the end of the connection, which only the server ends
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200") || !strings.Contains(string(answer), "Connection: close") {
+		t.Errorf("%v\n%s", err, answer)
+	}
 }
