@@ -48,7 +48,9 @@ modernized() {
 }
 
 tidy() {
-  go mod tidy -diff || {
+  local out
+  out=$(go mod tidy -diff 2>&1) || {
+    printf '%s\n' "$out" | sed -n 1,40p # go.sum follows from go.mod, whose part comes first
     say 'go.mod or go.sum is not tidy; run: go mod tidy'
     return 1
   }
