@@ -1,12 +1,8 @@
 package config
 
 import (
-	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
-	"net/url"
-	"strings"
 	"time"
 )
 
@@ -83,58 +79,11 @@ func (c Config) PlainOffLoopback() bool { return !c.TLS.On() && !loopback(c.List
 // BaseURL is public_url, or the URL made of the address that is listened on. No slash at the end.
 func (c Config) BaseURL(address string) string {
 	if c.PublicURL != "" {
-		return strings.TrimRight(c.PublicURL, "/")
+		return c.PublicURL
 	}
 	scheme := "http"
 	if c.TLS.On() {
 		scheme = "https"
 	}
 	return scheme + "://" + address
-}
-
-// String is the configuration without passwords.
-func (c Config) String() string {
-	var b strings.Builder
-	for _, f := range fields(&c) {
-		fmt.Fprintf(&b, "%s=%s ", f.key, redact(f.key, f.text()))
-	}
-	return strings.TrimSpace(b.String())
-}
-
-// GoString is the configuration without passwords, for %#v.
-func (c Config) GoString() string { return c.String() }
-
-// LogValue is the configuration without passwords.
-func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
-
-// redact takes the password out of a database URL.
-func redact(key, value string) string {
-	if key != "database" || value == "sqlite" {
-		return value
-	}
-	if u, err := url.Parse(value); err == nil && u.Scheme != "" {
-		if _, ok := u.User.Password(); ok {
-			u.User = url.UserPassword(u.User.Username(), "redacted")
-		}
-		q := u.Query()
-		if q.Has("password") {
-			q.Set("password", "redacted")
-			u.RawQuery = q.Encode()
-		}
-		return u.String()
-	}
-	return "redacted"
-}
-
-// loopback reports whether an address to listen on can be reached from this machine only.
-func loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
-		return true
-	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.IsLoopback()
 }

@@ -53,11 +53,11 @@ func TestRefused(t *testing.T) {
 		env        []string
 		want       []string
 	}{
-		{"unknown_key", "lissten: {api: x}", nil, []string{`no key "lissten.api"`, "did you mean listen.api?"}},
+		{"unknown_key", "lissten: {api: x}", nil, []string{`line 1 has the key "lissten.api"`, "did you mean listen.api?"}},
 		{"unknown_variable", "", []string{"HOLDFAST_PUBLC_URL=x"}, []string{"HOLDFAST_PUBLC_URL", "did you mean HOLDFAST_PUBLIC_URL?"}},
 		{"far_from_any", "zzzzzzzzzzzz: 1", nil, []string{"lists all"}},
-		{"twice", "data: a\ndata: b", nil, []string{"look at line 2"}},
-		{"not_a_map", "- a\n- b", nil, []string{"not valid YAML, or is not a list of keys"}},
+		{"twice", "data: a\ndata: b", nil, []string{"line 2 gives data again, after line 1"}},
+		{"not_a_map", "- a\n- b", nil, []string{"is not a list of keys"}},
 		{"several", "tls: {mode: maybe}\nlog: {format: xml, level: loud}\nlimits: {body: many, read_timeout: -1s}", nil,
 			[]string{"tls.mode", "log.format", "log.level", "limits.body", "limits.read_timeout", "such as 64KiB"[0:7]}},
 		{"plain_for_all", "listen: {api: 0.0.0.0:8080}\npublic_url: https://h.example", nil, []string{"plain text", "trusted_proxies"}},
@@ -177,18 +177,37 @@ func TestManual(t *testing.T) {
 	}
 }
 
+// FuzzLoad puts a password into a file between bytes of any kind: neither an error nor a configuration
+// that was read prints it.
 func FuzzLoad(f *testing.F) {
-	f.Add("database: postgres://u:verysecret@h/d\nlisten: {api: x}")
-	f.Add("a: &a [*a]")
-	f.Add("tls:\n  mode: [off]")
-	f.Fuzz(func(t *testing.T, text string) {
+	const password = "v3rys3cr3tw0rd"
+	f.Add("database: postgres://u:", "@h/d\nlisten: {api: x}")
+	f.Add("database: &a postgres://u:", "@h/d\nlog: {level: *a}")
+	f.Add("database: postgres://u:1/", "@h/d")
+	f.Add("database: postgres:u:", "@h/d")
+	f.Add("database: *", "")
+	f.Add("database: !!int postgres://u:", "@h/d")
+	f.Add("? postgres://u:", "@h/d\n: 1")
+	f.Add("a: &a [*a]\ndatabase: postgres://u:", "@h")
+	f.Add("tls:\n  mode: [off]\ndatabase: postgres://h/d?password=", "&x=1")
+	f.Fuzz(func(t *testing.T, before, after string) {
+		if strings.Contains(before+after, "v3rys") {
+			t.Skip()
+		}
 		path := filepath.Join(t.TempDir(), "f.yaml")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(before+password+after), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := config.Load(config.Options{File: path})
-		if err != nil && strings.Contains(text, "://u:verysecret@") && strings.Contains(err.Error(), "verysecret") && strings.HasPrefix(text, "database: postgres") {
-			t.Errorf("the error holds the password: %v", err)
+		c, err := config.Load(config.Options{File: path})
+		// A password that stands where a path or a name must be cannot be told from one.
+		if err == nil && c.Database == "sqlite" {
+			return
+		}
+		if err == nil {
+			err = fmt.Errorf("%s", c.String()[strings.Index(c.String(), "database="):strings.Index(c.String(), "sqlite.mmap_size=")])
+		}
+		if strings.Contains(err.Error(), password) && strings.Contains(before, "://") {
+			t.Errorf("the password is in %q", err)
 		}
 	})
 }

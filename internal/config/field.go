@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -47,7 +48,7 @@ func (f field) set(text string) error {
 	case *bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
-			return fmt.Errorf("it must be true or false")
+			return errors.New("it must be true or false")
 		}
 		*p = b
 	case *Bytes:
@@ -59,14 +60,14 @@ func (f field) set(text string) error {
 	case *time.Duration:
 		d, err := time.ParseDuration(text)
 		if err != nil || d <= 0 {
-			return fmt.Errorf("it must be a time such as 500ms, 15s or 2m")
+			return errors.New("it must be a time such as 500ms, 15s or 2m")
 		}
 		*p = d
 	case *slog.Level:
 		levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 		l, ok := levels[strings.ToLower(text)]
 		if !ok {
-			return fmt.Errorf("it must be debug, info, warn or error")
+			return errors.New("it must be debug, info, warn or error")
 		}
 		*p = l
 	case *[]netip.Prefix:
@@ -83,15 +84,26 @@ func setPrefixes(p *[]netip.Prefix, text string) error {
 		n, err := netip.ParsePrefix(part)
 		if err != nil {
 			a, err := netip.ParseAddr(part)
-			if err != nil {
-				return fmt.Errorf("each part must be an address such as 10.0.0.4 or a range such as 10.0.0.0/24")
+			if err != nil || a.Zone() != "" {
+				return errors.New("each part must be an address such as 10.0.0.4 or a range such as 10.0.0.0/24")
 			}
 			n = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
 		}
-		*p = append(*p, n.Masked())
+		switch {
+		case n.Addr().Is4In6():
+			return fmt.Errorf("%s is an IPv4 range in IPv6 form, which matches nobody; write it as IPv4", n)
+		case n != n.Masked():
+			return fmt.Errorf("%s has bits behind its length: write %s for the range, or %s for the one address", n, n.Masked(), n.Addr())
+		case n.Bits() == 0:
+			return fmt.Errorf("%s is everybody: anyone could forge an address, or be served in plain; name the proxies", n)
+		}
+		*p = append(*p, n)
 	}
 	return nil
 }
+
+// list reports whether the setting is a list.
+func (f field) list() bool { return f.v.Kind() == reflect.Slice }
 
 // text is the value as it would be written.
 func (f field) text() string {
@@ -129,7 +141,7 @@ func parseBytes(text string) (Bytes, error) {
 		}
 		return Bytes(n) * u.size, nil
 	}
-	return 0, fmt.Errorf("it must be a size such as 65536, 64KiB, 16MiB or 1GiB")
+	return 0, errors.New("it must be a size such as 65536, 64KiB, 16MiB or 1GiB")
 }
 
 // String is the size in the largest unit that divides it.

@@ -1,13 +1,15 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"math/big"
+	"math/bits"
 	"strings"
 )
 
@@ -15,10 +17,10 @@ import (
 // checksum, in the alphabet 0-9 A-Z a-z. By the prefix a scanner finds one that has leaked; by the
 // checksum we refuse a mistyped or made-up one without asking the database.
 const (
-	alphabet    = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	randomBytes = 32
-	bodyLen     = 43 // 62^43 > 2^256
-	sumLen      = 6  // 62^6 > 2^32
+	alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	base     = uint64(len(alphabet))
+	bodyLen  = 43 // 62^43 > 2^256
+	sumLen   = 6  // 62^6 > 2^32
 )
 
 // Hash is what is stored of a credential: SHA-256 of its text. A slow hash is for passwords, which can
@@ -31,11 +33,18 @@ func (h Hash) Equal(o Hash) bool { return subtle.ConstantTimeCompare(h[:], o[:])
 
 // NewCredential makes a credential and the hash to store.
 func NewCredential(prefix string) (Secret, Hash) {
-	var b [randomBytes]byte
-	_, _ = rand.Read(b[:]) // never fails, says its documentation
-	text := prefix + "_" + base62(new(big.Int).SetBytes(b[:]), bodyLen)
-	text += checksum(text)
-	return Secret{text}, sha256.Sum256([]byte(text))
+	var random [4 * 8]byte
+	_, _ = rand.Read(random[:]) // never fails, says its documentation
+	var n [4]uint64
+	for i := range n {
+		n[i] = binary.BigEndian.Uint64(random[8*i:])
+	}
+	text := make([]byte, 0, len(prefix)+1+bodyLen+sumLen)
+	text = append(text, prefix...)
+	text = append(text, '_')
+	text = appendNumber(text, n, bodyLen)
+	text = appendSum(text)
+	return NewSecret(string(text)), sha256.Sum256(text)
 }
 
 // ParseCredential returns the hash of a credential's text. What has another prefix or length, a
@@ -48,28 +57,41 @@ func ParseCredential(prefix, text string) (Hash, error) {
 		return Hash{}, fmt.Errorf("it does not begin with %s_", prefix)
 	case len(rest) != bodyLen+sumLen:
 		return Hash{}, fmt.Errorf("it has %d characters after %s_, not %d", len(rest), prefix, bodyLen+sumLen)
-	case strings.ContainsFunc(rest, foreign):
-		return Hash{}, errors.New("it has characters other than letters and digits")
 	}
-	if body := text[:len(text)-sumLen]; checksum(body) != text[len(body):] {
+	for i := range len(rest) {
+		if c := rest[i]; (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return Hash{}, errors.New("it has characters other than letters and digits")
+		}
+	}
+	given := []byte(text)
+	if right := appendSum([]byte(text[:len(text)-sumLen])); !bytes.Equal(right, given) {
 		return Hash{}, errors.New("its checksum is wrong: it was mistyped or cut")
 	}
-	return sha256.Sum256([]byte(text)), nil
+	return sha256.Sum256(given), nil
 }
 
-func checksum(text string) string {
-	return base62(new(big.Int).SetUint64(uint64(crc32.ChecksumIEEE([]byte(text)))), sumLen)
+// appendSum appends the checksum of the text to it.
+func appendSum(text []byte) []byte {
+	return appendNumber(text, [4]uint64{3: uint64(crc32.ChecksumIEEE(text))}, sumLen)
 }
 
-// base62 writes n with leading zeros.
-func base62(n *big.Int, width int) string {
-	out := make([]byte, width)
-	base, digit := big.NewInt(int64(len(alphabet))), new(big.Int)
-	for i := width - 1; i >= 0; i-- {
-		n.DivMod(n, base, digit)
-		out[i] = alphabet[digit.Int64()]
+// appendNumber appends n, a number of four words, most significant first, in width digits.
+func appendNumber(to []byte, n [4]uint64, width int) []byte {
+	const digits, power = 10, base * base * base * base * base * base * base * base * base * base // 62^10 < 2^64
+	at := len(to) + width
+	to = append(to, make([]byte, width)...)
+	for left := width; left > 0; left -= digits {
+		var ten uint64 // the ten lowest digits of what is left of n
+		for i := range n {
+			n[i], ten = bits.Div64(ten, n[i], power)
+		}
+		for range min(digits, left) {
+			at--
+			to[at] = alphabet[ten%base]
+			ten /= base
+		}
 	}
-	return string(out)
+	return to
 }
 
 // idLen is the length of an ID: 26 characters of base32, 130 bits.
@@ -90,5 +112,3 @@ func ValidID(s string) bool {
 	}
 	return true
 }
-
-func foreign(r rune) bool { return !strings.ContainsRune(alphabet, r) }

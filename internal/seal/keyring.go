@@ -9,7 +9,6 @@ import (
 	"fmt"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/aead/subtle"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/prf"
 	tinkpb "github.com/tink-crypto/tink-go/v2/proto/tink_go_proto"
@@ -59,27 +58,23 @@ func OpenKeyring(m *Master, blob []byte) (*Keyring, error) {
 	if s.Master != m.id {
 		return nil, fmt.Errorf("the database was made with the master key %s, but this is %s; give the server the master key that belongs to this database", s.Master, m.id)
 	}
-	wrap, err := subtle.NewAESGCM(m.key[:])
-	if err != nil {
-		return nil, fmt.Errorf("open master key: %w", err)
-	}
 	k := &Keyring{}
-	if k.sealing, err = unwrap(wrap, s.Sealing, "sealing"); err != nil {
+	var err error
+	if k.sealing, err = unwrap(m.wrap, s.Sealing, "sealing"); err != nil {
 		return nil, err
 	}
-	if k.marking, err = unwrap(wrap, s.Marking, "marking"); err != nil {
+	if k.marking, err = unwrap(m.wrap, s.Marking, "marking"); err != nil {
 		return nil, err
 	}
-	return k, k.ready()
+	if err := k.ready(); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // Wrap is what to store of the keyring, wrapped by the master key. With another master key than before
 // it rewraps: the keys stay, the old master key opens the old text only.
 func (k *Keyring) Wrap(m *Master) ([]byte, error) {
-	wrap, err := subtle.NewAESGCM(m.key[:])
-	if err != nil {
-		return nil, fmt.Errorf("open master key: %w", err)
-	}
 	s := stored{Version: 1, Master: m.id}
 	for _, part := range []struct {
 		name string
@@ -87,7 +82,7 @@ func (k *Keyring) Wrap(m *Master) ([]byte, error) {
 		to   *[]byte
 	}{{"sealing", k.sealing, &s.Sealing}, {"marking", k.marking, &s.Marking}} {
 		var buf bytes.Buffer
-		if err := part.keys.WriteWithAssociatedData(keyset.NewBinaryWriter(&buf), wrap, wrapData(part.name)); err != nil {
+		if err := part.keys.WriteWithAssociatedData(keyset.NewBinaryWriter(&buf), m.wrap, wrapData(part.name)); err != nil {
 			return nil, fmt.Errorf("wrap %s keys: %w", part.name, err)
 		}
 		*part.to = buf.Bytes()

@@ -1,39 +1,47 @@
 package seal
 
 import (
-	"bufio"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"io"
+	"log/slog"
 	"path/filepath"
 	"strings"
+
+	"github.com/tink-crypto/tink-go/v2/aead/subtle"
+	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
 const (
 	masterLen  = 32
 	masterName = "master.key"
 	masterHead = "holdfast master key 1"
+	masterNote = "# Whoever has this key can open and forge what the database seals. Keep a copy apart from the database's."
 )
 
 // Master is the key-encryption key of an installation. It wraps the keyring and nothing else.
 type Master struct {
-	id  string
-	key [masterLen]byte
+	id   string
+	wrap tink.AEAD // AES-256-GCM
 }
 
 // ID tells keys apart without telling anything about them.
-func (m *Master) ID() string { return m.id }
+func (m Master) ID() string { return m.id }
 
 // String is the ID.
-func (m *Master) String() string { return "master key " + m.id }
+func (m Master) String() string { return "master key " + m.id }
 
 // GoString is the ID, so that %#v does not print the key.
-func (m *Master) GoString() string { return m.String() }
+func (m Master) GoString() string { return m.String() }
+
+// Format is the ID, whatever the verb.
+func (m Master) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, m.String()) }
+
+// LogValue is the ID.
+func (m Master) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
 // ErrNoMaster says that there is no master key and that none was to be made.
 var ErrNoMaster = errors.New("there is no master key yet")
@@ -42,119 +50,74 @@ var ErrNoMaster = errors.New("there is no master key yet")
 //
 //	file        master.key in the data folder
 //	file:PATH   that file
-//	env:NAME    the text of such a file, in an environment variable
+//	env:NAME    the text of such a file, in the variable NAME of env, which is as os.Environ
 //
-// With create, a missing file is made; a missing variable is always an error.
+// With create, a missing file is made, and with "file" a missing data folder too; otherwise a missing
+// file is ErrNoMaster. A missing variable always is: nobody could keep what was made.
+//
+// A file that its group or others may use is refused, as is one that is cut, changed, or of something
+// else. No error repeats what was read, nor a spec that is none of these: it may be the key itself.
 func OpenMaster(spec, dataDir string, create bool, env ...string) (*Master, error) {
 	kind, arg, _ := strings.Cut(spec, ":")
 	switch {
-	case kind == "file" || kind == "":
-		if arg == "" {
-			arg = filepath.Join(dataDir, masterName)
-		}
-		return openMasterFile(arg, create)
+	case spec == "file" || spec == "":
+		return openMasterFile(filepath.Join(dataDir, masterName), create, true)
+	case kind == "file" && arg != "":
+		return openMasterFile(arg, create, false)
 	case kind == "env" && arg != "":
-		for _, kv := range env {
-			if text, ok := strings.CutPrefix(kv, arg+"="); ok {
-				m, err := parseMaster(text)
-				if err != nil {
-					return nil, fmt.Errorf("the variable %s does not hold a master key: %w", arg, err)
-				}
-				return m, nil
-			}
+		return masterFromVariable(arg, env)
+	}
+	return nil, errors.New("master_key is something else; it must be file, file:PATH or env:NAME")
+}
+
+func masterFromVariable(name string, env []string) (*Master, error) {
+	for _, kv := range env {
+		text, ok := strings.CutPrefix(kv, name+"=")
+		if !ok {
+			continue
 		}
-		return nil, fmt.Errorf("the variable %s, which should hold the master key, is not set: %w", arg, ErrNoMaster)
+		m, err := parseMaster(text)
+		if err != nil {
+			return nil, fmt.Errorf("the variable %s does not hold a master key: %w; set it to the text of a %s file", name, err, masterName)
+		}
+		return m, nil
 	}
-	return nil, fmt.Errorf("master_key is %q; it must be file, file:PATH or env:NAME", spec)
+	return nil, fmt.Errorf("the variable %s, which should hold the text of a %s file, is not set: %w", name, masterName, ErrNoMaster)
 }
 
-func openMasterFile(path string, create bool) (*Master, error) {
-	m, err := readMaster(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return m, err
-	}
-	if !create {
-		return nil, fmt.Errorf("%s: %w", path, ErrNoMaster)
-	}
-	if err := makeMaster(path); err != nil {
-		return nil, fmt.Errorf("make master key: %w", err)
-	}
-	return readMaster(path) // what another process made at the same time, if it was first
-}
-
-func readMaster(path string) (*Master, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("the master key %s has the mode %04o, so others can read it; it must be 0600: chmod 600 %s, and if others may have read it, think of its secrets as known", path, mode, path)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	m, err := parseMaster(string(text))
-	if err != nil {
-		return nil, fmt.Errorf("%s is not a master key: %w; restore it from your copy", path, err)
-	}
-	return m, nil
-}
-
-// parseMaster reads "holdfast master key 1", an ID, and the key in base64, each on a line of its own;
-// in a variable they may be separated by spaces.
+// parseMaster reads lines that begin with #, then masterHead, the ID and the key in base64, each on a
+// line of its own. In a variable all may be on one line.
 func parseMaster(text string) (*Master, error) {
-	text = strings.TrimSpace(text)
-	rest, ok := strings.CutPrefix(text, masterHead)
-	if !ok {
+	before, rest, ok := strings.Cut(text, masterHead)
+	if before = strings.TrimSpace(before); !ok || before != "" && before[0] != '#' {
 		return nil, fmt.Errorf("it does not begin with %q", masterHead)
 	}
 	fields := strings.Fields(rest)
 	if len(fields) != 2 {
-		return nil, fmt.Errorf("it has %d parts after the first line, not an ID and a key", len(fields))
+		return nil, fmt.Errorf("it has %d words after %q, not an ID and a key: it was cut or changed", len(fields), masterHead)
 	}
 	key, err := base64.StdEncoding.DecodeString(fields[1])
 	if err != nil || len(key) != masterLen {
-		return nil, fmt.Errorf("its key is not %d bytes in base64", masterLen)
+		return nil, fmt.Errorf("its key is not %d bytes in base64: it was cut or changed", masterLen)
 	}
-	m := &Master{key: [masterLen]byte(key)}
-	m.id = masterID(m.key)
-	if m.id != fields[0] {
-		return nil, errors.New("its ID does not belong to its key: it was changed or cut")
+	id := masterID(key)
+	if id != fields[0] {
+		return nil, errors.New("its ID does not belong to its key: it was changed")
 	}
-	return m, nil
+	wrap, err := subtle.NewAESGCM(key)
+	if err != nil {
+		return nil, fmt.Errorf("use the key: %w", err)
+	}
+	return &Master{id: id, wrap: wrap}, nil
 }
 
-func masterID(key [masterLen]byte) string {
-	sum := sha256.Sum256(append([]byte("holdfast master key id "), key[:]...))
+// masterText is what parseMaster reads.
+func masterText(key []byte) string {
+	return strings.Join([]string{masterNote, masterHead, masterID(key), base64.StdEncoding.EncodeToString(key), ""}, "\n")
+}
+
+// masterID is made of the key, so that it also shows whether the key is whole.
+func masterID(key []byte) string {
+	sum := sha256.Sum256(append([]byte("holdfast master key id "), key...))
 	return hex.EncodeToString(sum[:6])
-}
-
-// makeMaster writes a new key beside its place and links it there, so that a crash leaves no half key
-// and of two processes one wins.
-func makeMaster(path string) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	var key [masterLen]byte
-	_, _ = rand.Read(key[:])                  // never fails, says its documentation
-	f, err := os.CreateTemp(dir, ".master-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	w := bufio.NewWriter(f)
-	fmt.Fprintf(w, "%s\n%s\n%s\n", masterHead, masterID(key), base64.StdEncoding.EncodeToString(key[:]))
-	if err := errors.Join(w.Flush(), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -160,7 +160,8 @@ func TestMasterFile(t *testing.T) {
 	if m, err := seal.OpenMaster("env:KEY", "", false, "KEY="+strings.ReplaceAll(string(text), "\n", " ")); err != nil || m.ID() != ids[0] {
 		t.Errorf("from a variable on one line: %v", err)
 	}
-	key := strings.Fields(string(text))[5]
+	words := strings.Fields(string(text))
+	key := words[len(words)-1]
 	for name, change := range map[string]struct {
 		text string
 		mode os.FileMode
