@@ -169,6 +169,8 @@ func TestCheckScript(t *testing.T) {
 		status   int
 	}{
 		{"all-well", "", "ok    govulncheck", "make check: all passed", 0},
+		{"not-formatted", "", "not formatted; run: gofmt -w on them", "make check: 1 failed", 1},
+		{"no-git", "", "FAIL  scripts", "make check: 2 failed", 1},
 		{"vet-finds", `[ "$1" != vet ] || { echo "a.go:1: wrong"; exit 1; }`, "FAIL  vet", "make check: 1 failed", 1},
 		{"vulnerable", `case $* in *govulncheck*) echo "Vulnerability #1"; exit 3 ;; esac`, "Vulnerability #1", "make check: 1 failed", 1},
 		{
@@ -184,7 +186,14 @@ func TestCheckScript(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			out, status := script(t, ".", "scripts/check.sh", nil, map[string]string{"go": tt.goTool + "\nexit 0\n", "gofmt": "exit 0\n"})
+			programs := map[string]string{"go": tt.goTool + "\nexit 0\n", "gofmt": "exit 0\n"}
+			switch tt.name {
+			case "not-formatted":
+				programs["gofmt"] = "echo a.go\n"
+			case "no-git":
+				programs["git"] = "echo no repository; exit 128\n"
+			}
+			out, status := script(t, ".", "scripts/check.sh", nil, programs)
 			if status != tt.status || lastLine(out) != tt.last || !strings.Contains(out, tt.contains) {
 				t.Errorf("exit status %d, want %d; last line wanted %q; %q wanted in:\n%s", status, tt.status, tt.last, tt.contains, out)
 			}

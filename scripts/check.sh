@@ -32,10 +32,13 @@ tool() { go tool -modfile=tools.mod "$@"; }
 files() { git ls-files --cached --others --exclude-standard -- "$@" | sort -u; }
 
 formatted() {
-  local found
-  found=$(files '*.go' | while IFS= read -r f; do [ ! -e "$f" ] || printf '%s\0' "$f"; done | xargs -0 gofmt -l)
+  local list found
+  list=$(files '*.go') || return 1 # without git there is no list, and no answer
+  # One that was removed is in the list until the removal is committed.
+  found=$(printf '%s\n' "$list" | while IFS= read -r f; do [ ! -e "$f" ] || printf '%s\0' "$f"; done | xargs -0 gofmt -l 2>&1)
   [ -z "$found" ] || {
-    say "not formatted; run: gofmt -w" $found
+    say "$found"
+    say 'not formatted; run: gofmt -w on them'
     return 1
   }
 }
@@ -70,14 +73,15 @@ vulnerabilities() {
 }
 
 scripts() {
-  local f status=0
+  local f list status=0
+  list=$(files '*.sh' .ci/run) || return 1
   while IFS= read -r f; do
     bash -n "$f" || status=1
     [ -x "$f" ] || [ "$f" = scripts/lib.sh ] || {
       say "$f: not executable; run: chmod +x $f"
       status=1
     }
-  done < <(files '*.sh' .ci/run)
+  done <<<"$list"
   return "$status"
 }
 
