@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -22,18 +23,12 @@ var serviceLink = regexp.MustCompile(`^HOLDFAST_(?:\w+_)?(?:SERVICE_HOST=|SERVIC
 // variables picks what is meant for Holdfast.
 func variables(environ []string) map[string]string {
 	vars := map[string]string{}
-each:
 	for _, kv := range environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if !strings.HasPrefix(name, envPrefix) || serviceLink.MatchString(kv) {
-			continue
+		begins := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
+		if begins(envPrefix) && !serviceLink.MatchString(kv) && !slices.ContainsFunc(notSettings, begins) {
+			vars[name] = value
 		}
-		for _, p := range notSettings {
-			if strings.HasPrefix(name, p) {
-				continue each
-			}
-		}
-		vars[name] = value
 	}
 	return vars
 }
