@@ -27,7 +27,7 @@ func TestLayers(t *testing.T) {
 	file := write(t, "data: /from/file\nlisten:\n  api: 127.0.0.1:1\n  ops: 127.0.0.1:2\nlimits: {body: 1MiB, read_timeout: 3s}\ntrusted_proxies: [10.0.0.4, 192.0.2.0/24]\n")
 	c, err := config.Load(config.Options{
 		File:      file,
-		Environ:   []string{"HOLDFAST_LISTEN_API=127.0.0.1:3", "HOLDFAST_USERS_ALIAS=true", "HOLDFAST_TEST_REQUIRE=x", "HOME=/root"},
+		Environ:   []string{"HOLDFAST_LISTEN_API=127.0.0.1:3", "HOLDFAST_USERS_ALIAS=true", "HOLDFAST_TEST_REQUIRE=x", "HOME=/nowhere"},
 		Overrides: map[string]string{"listen.ops": "127.0.0.1:4"},
 	})
 	if err != nil {

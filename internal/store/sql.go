@@ -140,17 +140,6 @@ func at(us sql.NullInt64) time.Time {
 	return time.UnixMicro(us.Int64).UTC()
 }
 
-// uniqueViolation reports whether the error is a second row with the same key.
-func uniqueViolation(err error) bool {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return e.Code == "23505"
-	}
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		return e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || e.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
-	}
-	return false
-}
-
 // asUnavailable marks what is the database's trouble and not the caller's: busy, full, away. The
 // caller hears 503 and may try again.
 func asUnavailable(err error) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
@@ -77,9 +78,7 @@ func (h *Handlers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
 	header := w.Header()
 	header.Set("Request-Id", rec.RequestID)
-	for k, v := range safeHeaders {
-		header[k] = v
-	}
+	maps.Copy(header, safeHeaders)
 	if h.cfg.HSTS {
 		header["Strict-Transport-Security"] = hsts
 	}

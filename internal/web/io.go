@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -15,11 +16,11 @@ import (
 
 // JSON answers with v.
 func JSON(w http.ResponseWriter, status int, v any) error {
-	body, err := json.Marshal(v)
-	if err != nil {
+	var body bytes.Buffer
+	if err := json.NewEncoder(&body).Encode(v); err != nil {
 		return err
 	}
-	return Bytes(w, status, "application/json", append(body, '\n'))
+	return Bytes(w, status, "application/json", body.Bytes())
 }
 
 // Bytes answers with a body that is ready.

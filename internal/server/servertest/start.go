@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -61,9 +62,7 @@ func StartWrapped(t testing.TB, place *storetest.Place, settings map[string]stri
 	t.Helper()
 	in := &Instance{Place: place, Log: &Log{}, Secrets: &Secrets{}, Transport: http.DefaultTransport, done: make(chan error, 1)}
 	overrides := map[string]string{"data": place.Dir, "database": place.Database, "listen.api": "127.0.0.1:0", "listen.ops": "off"}
-	for k, v := range settings {
-		overrides[k] = v
-	}
+	maps.Copy(overrides, settings)
 	if file := overrides["tls.cert_file"]; file != "" {
 		in.Transport = trusting(t, file)
 	}
@@ -184,9 +183,7 @@ func (in *Instance) Do(t testing.TB, method, target string, body string, header 
 	if err != nil {
 		t.Fatal(err)
 	}
-	for k, v := range header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, header)
 	resp, err := in.Transport.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
