@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	goosedb "github.com/pressly/goose/v3/database"
+	"modernc.org/sqlite"
 
 	"holdfast/internal/jobs"
 )
@@ -20,6 +22,27 @@ var migrations embed.FS
 // Migrate brings the tables to the version of this binary, in order, each step in a transaction. Tables
 // of a newer version are refused. Several servers may start at once.
 func (db *DB) Migrate(ctx context.Context) error {
+	err := db.migrate(ctx)
+	// SQLite has no lock that lasts longer than a step. Of processes that begin the same one, all but the
+	// first fail, with nothing changed, since its tables are there; the next attempt goes on behind it.
+	for range migrateAttempts {
+		if _, failed := errors.AsType[*sqlite.Error](err); !failed || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(migratePause)
+		err = db.migrate(ctx)
+	}
+	return err
+}
+
+// On SQLite: how often migrating is tried again, and after how long. The steps of a process that is ahead
+// take milliseconds.
+const (
+	migrateAttempts = 20
+	migratePause    = 50 * time.Millisecond
+)
+
+func (db *DB) migrate(ctx context.Context) error {
 	p, release, err := db.goose(ctx)
 	if err != nil {
 		return err

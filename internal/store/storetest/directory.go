@@ -30,9 +30,11 @@ func Run(t *testing.T) {
 		{"oauth", testOAuth}, {"rotate", testRotate}, {"revoke_in_parallel", testRevokeParallel},
 		{"audit_tampering", testTampering}, {"group_commit", testGroupCommit}, {"cancelled_callers", testCancelled},
 		{"two_processes", testTwoProcesses}, {"newer_schema", testNewerSchema},
+		{"start_together", testStartTogether},
 	} {
 		t.Run(c.name, func(t *testing.T) { Each(t, c.test) })
 	}
+	t.Run("connections_killed", func(t *testing.T) { testKilled(t, NewPlace(t, "postgres")) })
 }
 
 // code is the code of the problem in err, for comparisons.

@@ -1,0 +1,126 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"holdfast/internal/audit"
+	"holdfast/internal/directory"
+	"holdfast/internal/problem"
+	"holdfast/internal/store"
+)
+
+// testKilled ends connections at random moments while two servers change things, as a failing network
+// or database does. Whoever is answered is answered truly: what was done is there, once, with its
+// entry, and what was not done can be asked for again.
+func testKilled(t *testing.T, p *Place) {
+	dbs := []*store.DB{p.Open(t), p.Open(t)}
+	a, _ := Account(t, dbs[0])
+	c, _ := newClient(t, dbs[0], a.ID)
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
+	defer stop()
+	var done, failed atomic.Int64
+	var mu sync.Mutex
+	answered := map[string]bool{} // email → whether the caller heard that the person was added
+	var wg sync.WaitGroup
+	trouble := func(what string, err error) {
+		failed.Add(1)
+		if !problem.Is(err, problem.Unavailable) {
+			t.Errorf("%s: error is %v (%T), want that the database cannot be reached", what, err, err)
+		}
+	}
+	for i := range 12 {
+		db := dbs[i%2]
+		wg.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				email := fmt.Sprintf("p%d-%d@example.org", i, n)
+				_, err := db.AddUser(t.Context(), a.ID, directory.NewUser{Email: email, DisplayName: "x"}, By())
+				if err != nil {
+					trouble("add", err)
+				} else {
+					done.Add(1)
+				}
+				mu.Lock()
+				answered[email] = err == nil
+				mu.Unlock()
+				if _, err := issue(t, db, c, c.Secrets[0].ID); err != nil {
+					trouble("issue", err)
+				}
+				if _, err := db.ListUsers(t.Context(), a.ID, directory.ListQuery{Limit: 3}); err != nil {
+					trouble("list", err)
+				}
+			}
+		})
+	}
+	raw := p.raw(t)
+	for ctx.Err() == nil {
+		if _, err := raw.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE datname = current_database() AND application_name = 'holdfast' ORDER BY random() LIMIT 1`); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	wg.Wait()
+	if done.Load() < 100 || failed.Load() < 10 {
+		t.Errorf("%d done and %d failed; little is proven", done.Load(), failed.Load())
+	}
+	t.Logf("%d people added, %d calls failed", done.Load(), failed.Load())
+	after := User(t, dbs[0], a.ID, "after@example.org") // nobody is stuck, no lock is left behind
+	if _, err := dbs[1].SuspendUser(t.Context(), a.ID, after.ID, directory.NewHold{Holder: "client:1"}, By()); err != nil {
+		t.Error(err)
+	}
+	people := int64(2) // the owner, and after@
+	for email, heard := range answered {
+		_, err := dbs[1].UserByEmail(t.Context(), a.ID, email)
+		if err != nil && !problem.Is(err, problem.NotFound) {
+			t.Fatal(err)
+		}
+		if err == nil {
+			people++
+		}
+		if heard && err != nil {
+			t.Errorf("%s: the caller heard that it was done, the database says %v", email, err)
+		}
+	}
+	Verify(t, dbs[0], a.ID)
+	entries := int64(0)
+	for _, action := range actions(t, dbs[0], a.ID) {
+		if action == audit.AccountCreate || action == audit.UserAdd {
+			entries++
+		}
+	}
+	if entries != people {
+		t.Errorf("%d entries for %d people", entries, people)
+	}
+}
+
+// testStartTogether starts several processes at once on an empty database: each comes up, and all use
+// the same keys.
+func testStartTogether(t *testing.T, p *Place) {
+	const n = 4
+	o := p.Options(t)
+	dbs, errs := make([]*store.DB, n), make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { dbs[i], errs[i] = store.Open(t.Context(), o) })
+	}
+	wg.Wait()
+	for _, db := range dbs {
+		if db != nil {
+			defer db.Close()
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	a, _ := Account(t, dbs[0])
+	for i, db := range dbs {
+		User(t, db, a.ID, fmt.Sprintf("p%d@example.org", i))
+		Verify(t, db, a.ID) // with the keys of this process
+	}
+}
