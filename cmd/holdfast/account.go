@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"holdfast/internal/audit"
@@ -31,7 +31,7 @@ func (c *accountCreateCmd) Run(ctx context.Context, g *globals, std stdio) error
 	if err := n.Check(); err != nil {
 		return err
 	}
-	h, err := g.open(ctx, std)
+	h, err := g.openNew(ctx, std)
 	if err != nil {
 		return err
 	}
@@ -48,14 +48,15 @@ func (c *accountCreateCmd) Run(ctx context.Context, g *globals, std stdio) error
 	if c.JSON {
 		return printJSON(std, map[string]any{"account_id": a.ID, "owner_id": owner.ID, "setup_url": url})
 	}
-	fmt.Fprintf(std.out, "Account %s (%s) with its owner %s <%s> is created.\n", a.ID, a.Name, owner.DisplayName, owner.Email)
-	fmt.Fprintf(std.out, "\nSet-up link for the owner, once, within 24 hours:\n  %s\n", url)
-	fmt.Fprintf(std.out, "\nNext: holdfast app create --account %s --name 'My platform' --scope list_users --scope get_user\n", a.ID)
+	fmt.Fprintf(std.out, "Account     %s (%s)\nOwner       %s <%s>, %s\n", a.ID, a.Name, owner.DisplayName, owner.Email, owner.ID)
+	fmt.Fprintf(std.out, "Set-up link %s\n", url)
+	fmt.Fprint(std.out, "\nNothing answers at the set-up link yet: signing in comes with the console, in a later version. Until\nthen the owner counts as the account's owner, and the work is done with this command.\n")
+	fmt.Fprintf(std.out, "\nNext: holdfast app create --account %s --name 'My platform' --scope list_users,get_user\n", a.ID)
 	return nil
 }
 
 type accountListCmd struct {
-	JSON bool `name:"json" help:"Print one JSON object a line."`
+	JSON bool `name:"json" help:"Print one JSON object with the list as results."`
 }
 
 func (c *accountListCmd) Run(ctx context.Context, g *globals, std stdio) error {
@@ -68,16 +69,15 @@ func (c *accountListCmd) Run(ctx context.Context, g *globals, std stdio) error {
 	if err != nil {
 		return fmt.Errorf("list accounts: %w", err)
 	}
-	if len(accounts) == 0 && !c.JSON {
+	if c.JSON {
+		return printResults(std, accounts, func(a directory.Account) any {
+			return map[string]any{"account_id": a.ID, "name": a.Name, "create_time": a.CreatedAt}
+		})
+	}
+	if len(accounts) == 0 {
 		fmt.Fprintln(std.out, "No accounts yet. Create one: holdfast account create --name N --owner-email E --owner-name O")
 	}
 	for _, a := range accounts {
-		if c.JSON {
-			if err := printJSON(std, map[string]any{"account_id": a.ID, "name": a.Name, "create_time": a.CreatedAt}); err != nil {
-				return err
-			}
-			continue
-		}
 		fmt.Fprintf(std.out, "%s  %s  %s\n", a.ID, a.CreatedAt.Format(time.DateOnly), a.Name)
 	}
 	return nil
@@ -85,12 +85,6 @@ func (c *accountListCmd) Run(ctx context.Context, g *globals, std stdio) error {
 
 // operator is the actor of what is done on the command line.
 func operator(std stdio) audit.Entry {
-	for _, name := range []string{"SUDO_USER", "USER", "LOGNAME"} {
-		for _, kv := range std.env {
-			if v, ok := strings.CutPrefix(kv, name+"="); ok && v != "" {
-				return audit.Entry{Actor: "operator:" + v}
-			}
-		}
-	}
-	return audit.Entry{Actor: "operator:unknown"}
+	name := cmp.Or(variable(std.env, "SUDO_USER"), variable(std.env, "USER"), variable(std.env, "LOGNAME"), "unknown")
+	return audit.Entry{Actor: "operator:" + name}
 }

@@ -21,7 +21,7 @@ type appCreateCmd struct {
 	accountFlag
 	Name        string   `required:"" help:"Name of the application, such as the platform's."`
 	Description string   `help:"What it is for."`
-	Scope       []string `required:"" placeholder:"SCOPE" help:"What it may do: list_users, get_user, suspend_users, reactivate_users. Repeat, or separate by commas. Give the least it needs."`
+	Scope       []string `required:"" placeholder:"SCOPE" complete:"list_users get_user suspend_users reactivate_users" help:"What it may do: list_users, get_user, suspend_users, reactivate_users. Repeat, or separate by commas. Give the least it needs."`
 	RedirectURL string   `name:"redirect-url" help:"https URL that the platform's guide asks for; it is stored and never called."`
 	JSON        bool     `name:"json" help:"Print one JSON object."`
 }
@@ -62,7 +62,7 @@ func (h *handle) printCredentials(std stdio, cred oauth.Credentials, asJSON bool
 
 type appListCmd struct {
 	accountFlag
-	JSON bool `name:"json" help:"Print one JSON object a line."`
+	JSON bool `name:"json" help:"Print one JSON object with the list as results."`
 }
 
 func (c *appListCmd) Run(ctx context.Context, g *globals, std stdio) error {
@@ -75,17 +75,14 @@ func (c *appListCmd) Run(ctx context.Context, g *globals, std stdio) error {
 	if err != nil {
 		return fmt.Errorf("list applications: %w", err)
 	}
-	if len(apps) == 0 && !c.JSON {
+	if c.JSON {
+		return printResults(std, apps, appView)
+	}
+	if len(apps) == 0 {
 		fmt.Fprintln(std.out, "No applications yet. Create one: holdfast app create --name N --scope list_users")
 	}
 	for _, a := range apps {
-		if c.JSON {
-			if err := printJSON(std, appView(a)); err != nil {
-				return err
-			}
-			continue
-		}
-		fmt.Fprintf(std.out, "%s  %-8s %-30s %s\n", a.ID, appState(a), a.Name, strings.Join(a.Scopes, " "))
+		fmt.Fprintf(std.out, "%s  %-7s  %-30s  %s\n", a.ID, appState(a), a.Name, strings.Join(a.Scopes, " "))
 	}
 	return nil
 }
@@ -146,6 +143,7 @@ func (c *appRotateCmd) Run(ctx context.Context, g *globals, std stdio) error {
 type appRevokeCmd struct {
 	accountFlag
 	ClientID string `arg:"" help:"Client ID of the application."`
+	JSON     bool   `name:"json" help:"Print the application as JSON."`
 }
 
 func (c *appRevokeCmd) Run(ctx context.Context, g *globals, std stdio) error {
@@ -156,6 +154,13 @@ func (c *appRevokeCmd) Run(ctx context.Context, g *globals, std stdio) error {
 	defer h.close()
 	if err := h.oauth().Revoke(ctx, account, c.ClientID, operator(std)); err != nil {
 		return fmt.Errorf("revoke application: %w", err)
+	}
+	if c.JSON {
+		a, err := h.db.Client(ctx, account, c.ClientID)
+		if err != nil {
+			return err
+		}
+		return printJSON(std, appView(a))
 	}
 	fmt.Fprintf(std.out, "Application %s is revoked. Its secrets and tokens are refused from now on.\n", c.ClientID)
 	return nil

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"holdfast/internal/audit"
+	"holdfast/internal/problem"
 )
 
 type auditCmd struct {
@@ -16,8 +17,8 @@ type auditCmd struct {
 
 type auditVerifyCmd struct {
 	accountFlag
-	File string `type:"existingfile" placeholder:"FILE" help:"Verify an export instead of the database."`
-	JSON bool   `name:"json" help:"Print one JSON object a chain."`
+	File string `type:"existingfile" placeholder:"FILE" complete:"file" help:"Verify an export instead of the database."`
+	JSON bool   `name:"json" help:"Print one JSON object with the chains as results."`
 }
 
 // verified is the result for one chain.
@@ -25,7 +26,10 @@ type verified struct {
 	AccountID string `json:"account_id"`
 	Entries   int64  `json:"entries"`
 	OK        bool   `json:"ok"`
+	LastEntry int64  `json:"last_entry,omitempty"` // of an export, which may begin in the middle
 	Fault     string `json:"fault,omitempty"`
+
+	err error
 }
 
 func (c *auditVerifyCmd) Run(ctx context.Context, g *globals, std stdio) error {
@@ -43,24 +47,26 @@ func (c *auditVerifyCmd) Run(ctx context.Context, g *globals, std stdio) error {
 			return fmt.Errorf("list audit chains: %w", err)
 		}
 	}
-	var broken []error
+	var results []verified
 	for _, id := range chains {
-		head, err := h.db.AuditHead(ctx, id)
-		var good int64
-		if err == nil {
-			good, err = audit.Verify(h.db.AuditLinks(ctx, id, 0), head)
+		if c.Account != "" {
+			if _, err := h.db.Account(ctx, id); err != nil {
+				return err
+			}
 		}
-		if err := c.print(std, verified{AccountID: id, Entries: good, OK: err == nil}, err); err != nil {
-			return err
+		good, err := h.db.VerifyAudit(ctx, id)
+		if err != nil && !tampered(err) {
+			return fmt.Errorf("verify audit chain of %s: %w", id, err)
 		}
-		if err != nil {
-			broken = append(broken, err)
-		}
+		results = append(results, verified{AccountID: id, Entries: good, OK: err == nil, err: err})
 	}
-	if len(broken) > 0 {
-		return &brokenError{errors.Join(broken...)}
-	}
-	return nil
+	return c.tell(std, results)
+}
+
+// tampered tells what verification found from what kept it from looking.
+func tampered(err error) bool {
+	_, fault := errors.AsType[*audit.Fault](err)
+	return fault || problem.Is(err, problem.Conflict)
 }
 
 // verifyFile checks an export as far as it goes: the links among each other. Only the database knows
@@ -72,26 +78,36 @@ func (c *auditVerifyCmd) verifyFile(std stdio) error {
 	}
 	defer f.Close()
 	head, good, err := audit.VerifyExport(f)
-	if perr := c.print(std, verified{AccountID: head.AccountID, Entries: good, OK: err == nil}, err); perr != nil {
-		return perr
+	if err != nil && !tampered(err) {
+		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	if err != nil {
-		return &brokenError{err}
-	}
-	return nil
+	return c.tell(std, []verified{{AccountID: head.AccountID, Entries: good, OK: err == nil, LastEntry: head.Seq, err: err}})
 }
 
-func (c *auditVerifyCmd) print(std stdio, v verified, err error) error {
-	if err != nil {
-		v.Fault = err.Error()
+func (c *auditVerifyCmd) tell(std stdio, results []verified) error {
+	var broken []error
+	for i, v := range results {
+		if v.err != nil {
+			results[i].Fault = v.err.Error()
+			broken = append(broken, v.err)
+		}
 	}
 	if c.JSON {
-		return printJSON(std, v)
-	}
-	if v.OK {
-		fmt.Fprintf(std.out, "%s: %d entries, the chain is whole\n", v.AccountID, v.Entries)
+		all := map[string]any{"ok": len(broken) == 0, "results": results}
+		if err := printJSON(std, all); err != nil {
+			return err
+		}
 	} else {
-		fmt.Fprintf(std.out, "%s: BROKEN after %d good entries\n", v.AccountID, v.Entries)
+		for _, v := range results {
+			if v.OK {
+				fmt.Fprintf(std.out, "%s: %s, the chain is whole\n", v.AccountID, plural(int(v.Entries), "entry", "entries"))
+			} else {
+				fmt.Fprintf(std.out, "%s: BROKEN after %s\n", v.AccountID, plural(int(v.Entries), "good entry", "good entries"))
+			}
+		}
+	}
+	if len(broken) > 0 {
+		return &brokenError{errors.Join(broken...)}
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ type demoJSON struct {
 	OwnerEmail   string `json:"owner_email"`
 }
 
-const introduction = `
+const demoText = `
 Holdfast demo: %[1]d people at %[2]s, one OAuth application with all four scopes.
 
   Base URL       %[3]s
@@ -104,7 +104,7 @@ func introduce(w io.Writer, base, dir string, d server.Demo) error {
 	if !strings.Contains(dir, "holdfast-demo-") {
 		after = "; its data stays"
 	}
-	_, err := fmt.Fprintf(w, introduction, d.People, d.Account.Name, base, d.Account.ID, d.Credentials.Client.ID, d.Credentials.Secret.Reveal(),
+	_, err := fmt.Fprintf(w, demoText, d.People, d.Account.Name, base, d.Account.ID, d.Credentials.Client.ID, d.Credentials.Secret.Reveal(),
 		dir, d.Somebody.ID, d.Somebody.DisplayName, d.Owner.ID, after)
 	return err
 }

@@ -1,7 +1,7 @@
 // Command holdfast is the server and its tools.
 //
 // Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 refused (by policy, or because it
-// conflicts with what is there); 4 not found; 5 a verification found something broken.
+// conflicts with what is there); 4 not found; 5 a verification found something broken; 130 interrupted.
 package main
 
 import (
@@ -20,6 +20,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends what does not stop
 	code := run(ctx, os.Args[1:], stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Environ()})
 	stop()
 	os.Exit(code)
@@ -40,44 +41,61 @@ const (
 	exitRefused
 	exitNotFound
 	exitBroken
+	exitInterrupted = 130 // 128 + SIGINT, as shells say it
 )
 
-// cli is the command line; each command is a field, its flags are fields of the command.
+// cli is the command line; each command is a field, its flags are fields of the command. What each is
+// good for, with examples, is in lessons.
 type cli struct {
-	globals
+	globals `group:"global"`
 
-	Serve serveCmd `cmd:"" help:"Run the server."`
-	Demo  demoCmd  `cmd:"" help:"Run a throw-away account with people, an OAuth application, and things to try."`
+	Serve serveCmd `cmd:"" group:"run" help:"Run the server."`
+	Demo  demoCmd  `cmd:"" group:"run" help:"Run a throw-away account with people, an OAuth application, and things to try."`
 
-	Account accountCmd `cmd:"" help:"Create and list accounts."`
-	App     appCmd     `cmd:"" help:"Manage OAuth applications, by which security platforms use the Users API."`
-	User    userCmd    `cmd:"" help:"Manage people."`
-	Audit   auditCmd   `cmd:"" help:"Verify and export the audit log."`
+	Account accountCmd `cmd:"" group:"manage" help:"Create and list accounts."`
+	App     appCmd     `cmd:"" group:"manage" help:"Manage OAuth applications, by which security platforms use the Users API."`
+	User    userCmd    `cmd:"" group:"manage" help:"Manage people."`
+	Group   groupCmd   `cmd:"" group:"manage" help:"Manage groups and who is in them; the built-in ones are the roles."`
 
-	Migrate    migrateCmd    `cmd:"" help:"Bring the database to the version of this binary."`
-	Doctor     doctorCmd     `cmd:"" help:"Check configuration, keys, database and audit log, and say what to do."`
-	Bench      benchCmd      `cmd:"" help:"Measure this machine: Holdfast beside bare floors."`
-	Completion completionCmd `cmd:"" help:"Print a completion script for your shell."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Audit   auditCmd   `cmd:"" group:"keep" help:"Verify and export the audit log."`
+	Doctor  doctorCmd  `cmd:"" group:"keep" help:"Check configuration, keys, database and audit log, and say what to do."`
+	Migrate migrateCmd `cmd:"" group:"keep" help:"Bring the database to the version of this binary."`
+	Bench   benchCmd   `cmd:"" group:"keep" help:"Measure this machine: Holdfast beside bare floors."`
+
+	Completion completionCmd `cmd:"" group:"shell" help:"Print a completion script for your shell."`
+	Version    versionCmd    `cmd:"" group:"shell" help:"Print the version."`
+}
+
+// newParser makes the parser of the command line. exit hears the code when --help has been answered.
+func newParser(ctx context.Context, c *cli, std stdio, exit func(int)) (*kong.Kong, error) {
+	parser, err := kong.New(c,
+		kong.Name("holdfast"),
+		kong.Description(introduction),
+		kong.Writers(std.out, std.err),
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
+		kong.ExplicitGroups([]kong.Group{
+			{Key: "run", Title: "Run:"},
+			{Key: "manage", Title: "Accounts, people, platforms:"},
+			{Key: "keep", Title: "Keep it well:"},
+			{Key: "shell", Title: "Shell:"},
+			{Key: "global", Title: "Flags of every command:"},
+		}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std, &c.globals),
+	)
+	if err != nil {
+		return nil, err
+	}
+	teach(parser.Model)
+	return parser, kong.Bind(parser).Apply(parser)
 }
 
 func run(ctx context.Context, args []string, std stdio) int {
 	var c cli
 	exited := -1
-	parser, err := kong.New(&c,
-		kong.Name("holdfast"),
-		kong.Description("Holdfast suspends people when their sign-ins look wrong: by rules that explain themselves, within limits that cannot be exceeded, and with a way back.\n\nTry it: holdfast demo\n\nExit codes: 0 done, 1 failed, 2 wrong command line, 3 refused, 4 not found, 5 a verification found something broken."),
-		kong.Writers(std.out, std.err),
-		kong.Exit(func(code int) { exited = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(std, &c.globals),
-	)
+	parser, err := newParser(ctx, &c, std, func(code int) { exited = code })
 	if err != nil {
-		fmt.Fprintln(std.err, "holdfast:", err)
-		return exitFailed
-	}
-	if err := kong.Bind(parser).Apply(parser); err != nil {
 		fmt.Fprintln(std.err, "holdfast:", err)
 		return exitFailed
 	}
@@ -89,19 +107,31 @@ func run(ctx context.Context, args []string, std stdio) int {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "holdfast: %v\nSee: holdfast --help\n", err)
+		fmt.Fprintf(std.err, "holdfast: %v\nSee: %s --help\n", err, wrongCommand(err))
 		return exitUsage
 	}
 	return report(std.err, cmd.Run())
 }
 
+// wrongCommand is the command to whose help a wrong command line is sent.
+func wrongCommand(err error) string {
+	if p, ok := errors.AsType[*kong.ParseError](err); ok && p.Context.Selected() != nil {
+		return p.Context.Selected().FullPath()
+	}
+	return "holdfast"
+}
+
 // report says what went wrong, and what that means for a script.
 func report(w io.Writer, err error) int {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if err == nil {
 		return exitDone
 	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(w, "holdfast: interrupted:", err)
+		return exitInterrupted
+	}
 	fmt.Fprintln(w, "holdfast:", err)
-	if b, ok := errors.AsType[*brokenError](err); ok && b != nil {
+	if _, ok := errors.AsType[*brokenError](err); ok {
 		return exitBroken
 	}
 	switch problem.KindOf(err) {

@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"holdfast/internal/audit"
 	"holdfast/internal/directory"
@@ -26,7 +29,7 @@ type userAddCmd struct {
 	accountFlag
 	Email             string   `required:"" help:"Email; unique in the account, letter case ignored."`
 	Name              string   `required:"" help:"Name as others see it."`
-	Group             []string `help:"Group to join: Owners, Administrators, Security, or a custom one. Repeat for more."`
+	Group             []string `sep:"none" help:"Group to join: Owners, Administrators, Security, or a custom one. Repeat for more."`
 	ExternallyManaged bool     `help:"The identity provider manages this person; Holdfast refuses to suspend."`
 	JSON              bool     `name:"json" help:"Print the person as the Users API shows one."`
 }
@@ -52,14 +55,18 @@ func printUser(std stdio, u directory.User, asJSON bool) error {
 	if asJSON {
 		return printJSON(std, u.API())
 	}
-	fmt.Fprintf(std.out, "%s  %-9s %s <%s>\n", u.ID, u.API().State, u.DisplayName, u.Email)
+	printUserLine(std.out, u)
 	return nil
+}
+
+func printUserLine(w io.Writer, u directory.User) {
+	fmt.Fprintf(w, "%s  %-9s  %s <%s>\n", u.ID, u.API().State, u.DisplayName, u.Email)
 }
 
 type userListCmd struct {
 	accountFlag
 	State string `enum:"any,active,suspended" default:"any" help:"Whom to list: any, active, suspended."`
-	JSON  bool   `name:"json" help:"Print one JSON object a line, each a person as the Users API shows one."`
+	JSON  bool   `name:"json" help:"Print one JSON object with people, as the Users API shows them, as results."`
 }
 
 func (c *userListCmd) Run(ctx context.Context, g *globals, std stdio) error {
@@ -68,28 +75,10 @@ func (c *userListCmd) Run(ctx context.Context, g *globals, std stdio) error {
 		return err
 	}
 	defer h.close()
-	q := directory.ListQuery{Limit: 1000}
-	switch c.State {
-	case "active":
-		q.State = directory.OnlyActive
-	case "suspended":
-		q.State = directory.OnlySuspended
-	}
-	for {
-		us, err := h.db.ListUsers(ctx, account, q)
-		if err != nil {
-			return err
-		}
-		for _, u := range us {
-			if err := printUser(std, u, c.JSON); err != nil {
-				return err
-			}
-		}
-		if len(us) < q.Limit {
-			return nil
-		}
-		q.After = us[len(us)-1].ID
-	}
+	state := map[string]directory.StateFilter{"active": directory.OnlyActive, "suspended": directory.OnlySuspended}[c.State]
+	return printPages(std, c.JSON, struct{}{}, func(after string, limit int) ([]directory.User, error) {
+		return h.db.ListUsers(ctx, account, directory.ListQuery{State: state, After: after, Limit: limit})
+	})
 }
 
 // userArg names one person.
@@ -175,6 +164,9 @@ func (c *userSuspendCmd) Run(ctx context.Context, g *globals, std stdio) error {
 	if c.For < 0 {
 		return problem.InField("for", "--for must be a positive time such as 24h")
 	}
+	if err := checkReason(c.Reason); err != nil {
+		return err
+	}
 	return g.change(ctx, std, c.accountFlag, c.userArg, c.JSON, func(h *handle, u directory.User, by audit.Entry) (directory.User, error) {
 		hold := directory.NewHold{Holder: by.Actor, Reason: c.Reason}
 		if c.For > 0 {
@@ -192,6 +184,9 @@ type userReactivateCmd struct {
 }
 
 func (c *userReactivateCmd) Run(ctx context.Context, g *globals, std stdio) error {
+	if err := checkReason(c.Reason); err != nil {
+		return err
+	}
 	return g.change(ctx, std, c.accountFlag, c.userArg, c.JSON, func(h *handle, u directory.User, by audit.Entry) (directory.User, error) {
 		return h.db.ReactivateUser(ctx, u.AccountID, u.ID, by.Because(c.Reason))
 	})
@@ -201,10 +196,14 @@ type userRemoveCmd struct {
 	accountFlag
 	userArg
 	Reason string `required:"" help:"Why; it is recorded."`
+	JSON   bool   `name:"json" help:"Print the person, as last known, as the Users API shows one."`
 }
 
 func (c *userRemoveCmd) Run(ctx context.Context, g *globals, std stdio) error {
-	return g.change(ctx, std, c.accountFlag, c.userArg, false, func(h *handle, u directory.User, by audit.Entry) (directory.User, error) {
+	if err := checkReason(c.Reason); err != nil {
+		return err
+	}
+	return g.change(ctx, std, c.accountFlag, c.userArg, c.JSON, func(h *handle, u directory.User, by audit.Entry) (directory.User, error) {
 		return u, h.db.RemoveUser(ctx, u.AccountID, u.ID, by.Because(c.Reason))
 	})
 }
@@ -227,4 +226,20 @@ func (g *globals) change(ctx context.Context, std stdio, a accountFlag, who user
 		return err
 	}
 	return printUser(std, u, asJSON)
+}
+
+// The longest reason, in bytes; the audit log keeps a little more.
+const maxReason = 500
+
+// checkReason keeps the audit log readable: a reason is text, on one line, that a terminal can show.
+func checkReason(reason string) error {
+	switch {
+	case strings.TrimSpace(reason) == "":
+		return problem.InField("reason", "--reason is empty; say why, for those who read the audit log")
+	case len(reason) > maxReason:
+		return problem.InField("reason", "--reason has %d bytes; at most %d are possible", len(reason), maxReason)
+	case !utf8.ValidString(reason), strings.ContainsFunc(reason, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return problem.InField("reason", "--reason holds characters that cannot be shown on one line")
+	}
+	return nil
 }

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+const introduction = `Holdfast suspends people when their sign-ins look wrong: by rules that explain themselves, within limits that cannot be exceeded, and with a way back.
+
+Try it: holdfast demo`
+
+const exitCodes = `Exit codes: 0 done, 1 failed, 2 wrong command line, 3 refused (by policy, or because it conflicts with what is there), 4 not found, 5 a verification found something broken, 130 interrupted.`
+
+// lesson is what --help and docs/operations/cli.md say about a command beyond one line.
+type lesson struct {
+	text     string
+	examples []string
+}
+
+// lessons are by the path of the command. A test holds that every command has one, and that each
+// example is a command line that is understood.
+func lessons() map[string]lesson {
+	return map[string]lesson{
+		"serve": {`Listens on loopback unless the configuration says otherwise, makes the data folder, the master key and the database at the first start, and brings the tables of an older version up to date. On SIGINT or SIGTERM it finishes what it has accepted. The log goes to standard error.`,
+			[]string{
+				"holdfast serve",
+				"holdfast serve --config /etc/holdfast/holdfast.yaml",
+				"holdfast serve --print-example > holdfast.yaml",
+				"holdfast serve --config holdfast.yaml --check-config",
+			}},
+		"demo": {`Makes a company of 50 people and an OAuth application with all four scopes, prints commands to try in a second terminal, and shows requests as they arrive. The data is removed at the end, unless --data names a folder for it.`,
+			[]string{
+				"holdfast demo",
+				"holdfast demo --listen 127.0.0.1:0 --json",
+				"holdfast --data ./demo-data demo",
+			}},
+		"account create": {`An account is the unit of isolation: people, groups, applications and the audit log of one never meet those of another. It always has an active owner.`,
+			[]string{
+				"holdfast account create --name 'Harbour & Vale' --owner-email ines@example.org --owner-name 'Ines Marques'",
+			}},
+		"account list": {`With more than one account, the other commands want --account.`,
+			[]string{
+				"holdfast account list",
+				"holdfast account list --json",
+			}},
+		"app create": {`An application gets the scopes it needs and no others: list_users, get_user, suspend_users, reactivate_users. Its secret is shown this once and stored as a hash; put it into a vault at once.`,
+			[]string{
+				"holdfast app create --name 'My platform' --scope list_users,get_user",
+				"holdfast app create --name 'My platform' --scope suspend_users --scope reactivate_users --redirect-url https://soar.example.org/callback --json",
+			}},
+		"app list": {`Revoked applications are listed too, since the audit log names them.`,
+			[]string{
+				"holdfast app list",
+				"holdfast app list --json",
+			}},
+		"app show": {`Shows scopes, secrets (when each was made and ends, never the secret itself) and last use.`,
+			[]string{
+				"holdfast app show 6f1c2d7e-94ab-4c61-b0de-52f3a8e91764",
+			}},
+		"app rotate": {`For the time of --overlap both secrets work, so that a platform can be given the new one without a pause. There are at most two at a time. After a leak use --overlap 0s: the old secret and every token issued for it end at once.`,
+			[]string{
+				"holdfast app rotate 6f1c2d7e-94ab-4c61-b0de-52f3a8e91764",
+				"holdfast app rotate 6f1c2d7e-94ab-4c61-b0de-52f3a8e91764 --overlap 1h --json",
+				"holdfast app rotate 6f1c2d7e-94ab-4c61-b0de-52f3a8e91764 --overlap 0s",
+			}},
+		"app revoke": {`When this has returned, no request that starts later succeeds with a secret or token of the application, on any server. It cannot be undone; make a new application instead.`,
+			[]string{
+				"holdfast app revoke 6f1c2d7e-94ab-4c61-b0de-52f3a8e91764",
+			}},
+		"user add": {`An email can be used once in an account, letter case ignored.`,
+			[]string{
+				"holdfast user add --email mira@example.org --name 'Mira Oduya' --group Security",
+				"holdfast user add --email erik@example.org --name 'Erik Sandström' --externally-managed --json",
+			}},
+		"user import": {`The file is UTF-8 with a header and these columns in any order: email and display_name (or name) are required; groups (names separated by ;) and externally_managed (true or false) may be left out.
+
+Every line is checked before anything happens, and each one that is refused is reported with its number and the reason. Nobody is imported if any line is refused, unless --skip-refused says to leave those lines out. An import is one transaction: it happens as a whole or not at all, also when it is interrupted. On SQLite, changes by others wait until it is done.`,
+			[]string{
+				"holdfast user import people.csv --dry-run",
+				"holdfast user import people.csv",
+				"holdfast user import people.csv --skip-refused --report refused.csv",
+				"holdfast user import - --json < people.csv",
+			}},
+		"user list": {`In the order of their ids, which never change. People who were removed are not listed.`,
+			[]string{
+				"holdfast user list",
+				"holdfast user list --state suspended --json",
+			}},
+		"user show": {`Shows groups, and every hold: who suspended this person, why, since when, and how it ended.`,
+			[]string{
+				"holdfast user show mira@example.org",
+				"holdfast user show K7QWZP3M5XNB2RTYDHCVFAEJ4U --json",
+			}},
+		"user suspend": {`Opens a hold: this person cannot sign in while any hold is open. The last active owner and people whom the identity provider manages are refused (exit code 3).`,
+			[]string{
+				"holdfast user suspend mira@example.org --reason 'password found in a leak'",
+				"holdfast user suspend mira@example.org --reason 'laptop stolen' --for 24h --json",
+			}},
+		"user reactivate": {`Releases every hold, whoever opened it, except those of the identity provider: these are released there.`,
+			[]string{
+				"holdfast user reactivate mira@example.org --reason 'spoke to her on the phone'",
+			}},
+		"user remove": {`Ends the membership for good; the audit log goes on knowing the id. To stop somebody for now, suspend instead.`,
+			[]string{
+				"holdfast user remove mira@example.org --reason 'left the company'",
+			}},
+		"group list": {`Owners, Administrators and Security are the roles that manage integrations; everybody belongs to Team Members.`,
+			[]string{
+				"holdfast group list",
+				"holdfast group list --json",
+			}},
+		"group show": {`A group is named by its name, letter case ignored, or by its id.`,
+			[]string{
+				"holdfast group show Owners",
+				"holdfast group show Security --json",
+			}},
+		"group create": {`A name can be used once in an account, letter case ignored.`,
+			[]string{
+				"holdfast group create Contractors",
+			}},
+		"group add": {`Nobody is added if one of the people is not found. Who is in the group already stays in it.`,
+			[]string{
+				"holdfast group add Owners tomas@example.org",
+				"holdfast group add 'Night shift' mira@example.org yuki@example.org",
+			}},
+		"group remove": {`The last active owner cannot be taken out of Owners (exit code 3): make somebody else an owner first.`,
+			[]string{
+				"holdfast group remove Administrators tomas@example.org",
+			}},
+		"audit verify": {`Reads every chain from the first entry to the head. If one was changed, removed, moved or added by something other than Holdfast, this says where, and the exit code is 5. An export can be verified anywhere, without keys or database: its entries among each other.`,
+			[]string{
+				"holdfast audit verify",
+				"holdfast audit verify --json",
+				"holdfast audit verify --file audit.jsonl",
+			}},
+		"audit export": {`The export itself becomes the last entry. To follow the log, continue after the last number that you have.`,
+			[]string{
+				"holdfast audit export > audit.jsonl",
+				"holdfast audit export --after 1200",
+				"holdfast audit export --system",
+			}},
+		"doctor": {`Looks at configuration, data folder, master key, database, audit log, jobs, clock, disk and addresses, and changes nothing. Each line is ok, a warning or a problem, with what to do; the exit code is 5 if there is a problem. --deep reads every audit entry instead of the newest ones.`,
+			[]string{
+				"holdfast doctor",
+				"holdfast doctor --deep --json",
+			}},
+		"migrate": {`A server does this by itself when it starts. Make a copy before an upgrade: an older binary refuses the tables of a newer one.`,
+			[]string{
+				"holdfast migrate",
+			}},
+		"bench api": {`Runs for some minutes. Each row shows requests a second, and the ratio to a bare server that does the same with the same database.`,
+			[]string{
+				"holdfast bench api",
+				"holdfast bench api --only get,suspend --json",
+			}},
+		"bench pages": {`Makes an account of a million people first, which takes a while.`,
+			[]string{
+				"holdfast bench pages",
+			}},
+		"completion": {`Completes commands, flags and their values.`,
+			[]string{
+				"holdfast completion bash > ~/.local/share/bash-completion/completions/holdfast",
+				"holdfast completion zsh > ~/.zfunc/_holdfast",
+				"holdfast completion fish > ~/.config/fish/completions/holdfast.fish",
+			}},
+		"version": {`What to say when you report a problem.`,
+			[]string{
+				"holdfast version",
+			}},
+	}
+}
+
+// teach puts the lessons into the model, which shows them with --help.
+func teach(app *kong.Application) {
+	all := lessons()
+	app.Detail = exitCodes
+	_ = kong.Visit(app, func(n kong.Visitable, next kong.Next) error {
+		if node, ok := n.(*kong.Node); ok {
+			l := all[commandPath(node)]
+			node.Detail = l.text
+			if len(l.examples) > 0 {
+				// Text that is indented stays as it is (go/doc/comment).
+				node.Detail += "\n\nExamples:\n\n\t" + strings.Join(l.examples, "\n\t")
+			}
+		}
+		return next(nil)
+	})
+}
+
+// commandPath is the words that lead to the command, such as "user add".
+func commandPath(n *kong.Node) string {
+	if n.Parent == nil {
+		return ""
+	}
+	return strings.TrimSpace(commandPath(n.Parent) + " " + n.Name)
+}
