@@ -58,11 +58,40 @@ func (x exchange) request(ctx context.Context, method, escapedPath string) *http
 		u.Path, u.RawPath = plain, escapedPath
 	}
 	u.RawQuery = plainQuery(u.RawQuery)
+	form := plainForm(x.form)
 	r := &http.Request{
 		Method: method, URL: &u, Header: x.header, Host: x.url.Host,
-		Body: io.NopCloser(bytes.NewReader(x.form)), ContentLength: int64(len(x.form)),
+		Body: io.NopCloser(bytes.NewReader(form)), ContentLength: int64(len(form)),
 	}
 	return r.WithContext(ctx)
+}
+
+// plainForm replaces what a client had to percent-encode by a letter: the validator decodes a value and
+// then complains that it was not encoded.
+func plainForm(form []byte) []byte {
+	values, err := url.ParseQuery(string(form))
+	if err != nil {
+		return form
+	}
+	const reserved = ":/?#[]@!$&'()*+,;="
+	changed := false
+	for _, vs := range values {
+		for i, v := range vs {
+			if strings.ContainsAny(v, reserved) {
+				changed = true
+				vs[i] = strings.Map(func(r rune) rune {
+					if strings.ContainsRune(reserved, r) {
+						return 'x'
+					}
+					return r
+				}, v)
+			}
+		}
+	}
+	if !changed {
+		return form
+	}
+	return []byte(values.Encode())
 }
 
 // plainQuery leaves out parameters without a value, which count as absent, and shortens numbers that are

@@ -279,7 +279,7 @@ func TestPaths(t *testing.T) {
 		userPath + "%3Asuspend":                   "/v1/accounts/{account}/users/{user}:suspend",
 		betaUser + "%3areactivate":                "/v1beta1/accounts/{account}/users/{user}:reactivate",
 		userPath + ":promote":                     "/v1/accounts/{account}/users/{user}",
-		usersPath + "/:suspend":                   "/v1/accounts/{account}/users/{user}",
+		usersPath + "/:suspend":                   "/v1/accounts/{account}/users/{user}:suspend",
 		"/.well-known/oauth-authorization-server": "/.well-known/oauth-authorization-server",
 		"/": "",
 	}

@@ -199,7 +199,11 @@ func newPaths(model *v3.Document) (paths, error) {
 		end := 0
 		literal := len(template)
 		for _, at := range wildcard.FindAllStringIndex(template, -1) {
-			expr.WriteString(regexp.QuoteMeta(template[end:at[0]]) + `[^/]+`)
+			any := `[^/]+`
+			if strings.HasPrefix(template[at[1]:], ":") {
+				any = `[^/]*` // ":suspend" is suspending nobody, not reading a person of that name
+			}
+			expr.WriteString(regexp.QuoteMeta(template[end:at[0]]) + any)
 			literal -= at[1] - at[0]
 			end = at[1]
 		}
