@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -162,6 +164,9 @@ func databaseTrouble(err error) bool {
 		}
 		return false
 	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true // whatever the reason, the caller has nothing to do with it
+	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		// Classes of PostgreSQL's appendix A: connection, transaction rollback, resources, operator, system.
 		for _, class := range []string{"08", "40", "53", "57", "58", "25006"} {
@@ -171,6 +176,6 @@ func databaseTrouble(err error) bool {
 		}
 		return false
 	}
-	_, connect := errors.AsType[*pgconn.ConnectError](err)
-	return connect || errors.Is(err, sql.ErrConnDone) || errors.Is(err, context.DeadlineExceeded) || pgconn.SafeToRetry(err)
+	_, network := errors.AsType[net.Error](err)
+	return network || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, context.DeadlineExceeded) || pgconn.SafeToRetry(err)
 }
