@@ -55,7 +55,13 @@ type Store interface {
 
 	Groups(ctx context.Context, accountID string) ([]Group, error)
 	GroupsOf(ctx context.Context, accountID, userID string) ([]Group, error)
+
+	// Members returns people of the group in the order of their ids, after the one given.
+	Members(ctx context.Context, accountID, groupID, after string, limit int) ([]User, error)
+
 	CreateGroup(ctx context.Context, accountID, name string, by audit.Entry) (Group, error)
+
+	// AddMember and RemoveMember change nothing, and write no entry, if it is so already.
 	AddMember(ctx context.Context, accountID, groupID, userID string, by audit.Entry) error
 	RemoveMember(ctx context.Context, accountID, groupID, userID string, by audit.Entry) error
 }

@@ -40,7 +40,7 @@ func (db *DB) CreateAccount(ctx context.Context, n directory.NewAccount, by audi
 			return err
 		}
 		owner = u
-		if err := tx.insertMember(id, owners, u.ID); err != nil {
+		if _, err := tx.insertMember(id, owners, u.ID); err != nil {
 			return err
 		}
 		by.Action, by.Target = audit.AccountCreate, "user:"+u.ID

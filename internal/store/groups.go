@@ -43,6 +43,29 @@ func (db *DB) GroupsOf(ctx context.Context, accountID, userID string) ([]directo
 	return groups, nil
 }
 
+// Members implements [directory.Store].
+func (db *DB) Members(ctx context.Context, accountID, groupID, after string, limit int) ([]directory.User, error) {
+	var g directory.Group
+	err := db.get(ctx, "SELECT name, kind FROM groups WHERE account_id = $1 AND id = $2", []any{accountID, groupID}, &g.Name, &g.Kind)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, errNoGroupID(groupID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read group %q: %w", groupID, err)
+	}
+	if g.Kind == directory.TeamMembers { // everybody, of which no rows are kept
+		return db.ListUsers(ctx, accountID, directory.ListQuery{After: after, Limit: limit})
+	}
+	rows, err := db.query(ctx, `SELECT u.id, u.email, u.display_name, u.lifecycle, u.suspended, u.externally_managed, u.created_at FROM group_members m
+		JOIN users u ON u.account_id = m.account_id AND u.id = m.user_id
+		WHERE m.account_id = $1 AND m.group_id = $2 AND m.user_id > $3 ORDER BY m.user_id LIMIT $4`, accountID, groupID, after, limit)
+	us, err := collect(rows, err, scanUser(accountID))
+	if err != nil {
+		return nil, fmt.Errorf("read members of %q: %w", g.Name, err)
+	}
+	return us, nil
+}
+
 // CreateGroup implements [directory.Store].
 func (db *DB) CreateGroup(ctx context.Context, accountID, name string, by audit.Entry) (directory.Group, error) {
 	g := directory.Group{AccountID: accountID, ID: seal.NewID(), Name: strings.TrimSpace(name), Kind: directory.Custom}
@@ -85,7 +108,7 @@ func (db *DB) AddMember(ctx context.Context, accountID, groupID, userID string, 
 		if g.Kind == directory.TeamMembers {
 			return nil // everybody is
 		}
-		if err := tx.insertMember(accountID, groupID, userID); err != nil {
+		if added, err := tx.insertMember(accountID, groupID, userID); err != nil || !added {
 			return err
 		}
 		by.Action, by.Target = audit.GroupMemberAdd, "user:"+userID
@@ -123,7 +146,7 @@ func (db *DB) RemoveMember(ctx context.Context, accountID, groupID, userID strin
 func (tx *Tx) group(account, id string) (directory.Group, error) {
 	g, err := scanGroup(account)(tx.row("SELECT id, name, kind FROM groups WHERE account_id = $1 AND id = $2", account, id))
 	if errors.Is(err, sql.ErrNoRows) {
-		return g, problem.New(problem.NotFound, "no group %q", id)
+		return g, errNoGroupID(id)
 	}
 	if err != nil {
 		return g, fmt.Errorf("read group %q: %w", id, err)
@@ -131,12 +154,14 @@ func (tx *Tx) group(account, id string) (directory.Group, error) {
 	return g, nil
 }
 
-func (tx *Tx) insertMember(account, groupID, userID string) error {
-	if _, err := tx.exec(`INSERT INTO group_members (account_id, group_id, user_id, added_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (account_id, group_id, user_id) DO NOTHING`, account, groupID, userID, tx.now.UnixMicro()); err != nil {
-		return fmt.Errorf("add %q to group %q: %w", userID, groupID, err)
+// insertMember reports whether the person was not in the group before.
+func (tx *Tx) insertMember(account, groupID, userID string) (added bool, err error) {
+	n, err := tx.exec(`INSERT INTO group_members (account_id, group_id, user_id, added_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (account_id, group_id, user_id) DO NOTHING`, account, groupID, userID, tx.now.UnixMicro())
+	if err != nil {
+		return false, fmt.Errorf("add %q to group %q: %w", userID, groupID, err)
 	}
-	return nil
+	return n > 0, nil
 }
 
 // groupIDs maps the folded names of the account's groups to their ids.
@@ -165,9 +190,11 @@ func (tx *Tx) joinGroups(account, userID string, names []string, groups map[stri
 		if g.Kind == directory.TeamMembers {
 			continue // everybody is
 		}
-		if err := tx.insertMember(account, g.ID, userID); err != nil {
+		if _, err := tx.insertMember(account, g.ID, userID); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+func errNoGroupID(id string) error { return problem.New(problem.NotFound, "no group %q", id) }
