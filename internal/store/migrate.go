@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -134,7 +133,7 @@ func (db *DB) lockSession(ctx context.Context, name string) (release func(), err
 	return func() {
 		// A connection that cannot unlock is thrown away, and its locks with it.
 		if _, err := conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(hashtextextended($1, 0))", name); err != nil {
-			_ = conn.Raw(func(any) error { return sql.ErrConnDone })
+			discard(conn)
 		}
 		_ = conn.Close()
 	}, nil

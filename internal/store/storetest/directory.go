@@ -35,6 +35,7 @@ func Run(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) { Each(t, c.test) })
 	}
 	t.Run("connections_killed", func(t *testing.T) { testKilled(t, NewPlace(t, "postgres")) })
+	t.Run("stricter_default_isolation", func(t *testing.T) { testStricterDefault(t, NewPlace(t, "postgres")) })
 }
 
 // code is the code of the problem in err, for comparisons.

@@ -124,3 +124,14 @@ func testStartTogether(t *testing.T, p *Place) {
 		Verify(t, db, a.ID) // with the keys of this process
 	}
 }
+
+// testStricterDefault lets the last owners be suspended where the server's default isolation is stricter
+// than READ COMMITTED: what is read behind the lock must not be older than the lock.
+func testStricterDefault(t *testing.T, p *Place) {
+	if _, err := p.raw(t).Exec(`DO $$ BEGIN
+		EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = ''repeatable read''', current_database());
+	END $$`); err != nil {
+		t.Fatal(err)
+	}
+	testLastOwner(t, p)
+}

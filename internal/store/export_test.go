@@ -1,0 +1,32 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Do runs a durable unit, for tests of what all units have in common.
+func (db *DB) Do(ctx context.Context, account string, run func(tx *Tx) error) error {
+	return db.do(ctx, account, durable, run)
+}
+
+// Lock takes another lock.
+func (tx *Tx) Lock(key string) error { return tx.lock(key) }
+
+// Int reads one number.
+func (tx *Tx) Int(query string, args ...any) (n int64, err error) {
+	return n, tx.row(query, args...).Scan(&n)
+}
+
+// WaitQueued waits until so many units wait for the one that is under way.
+func (db *DB) WaitQueued(key string, n int) {
+	for {
+		db.groups.mu.Lock()
+		have := len(db.groups.waiting[key])
+		db.groups.mu.Unlock()
+		if have >= n {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
