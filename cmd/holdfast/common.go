@@ -76,6 +76,9 @@ func (g *globals) openWith(ctx context.Context, std stdio, o store.Options) (*ha
 	// A new key would be of no use to a database that was made with another one.
 	makeKey := !o.Existing && (!there || cfg.Database != "sqlite")
 	if o.Master, err = seal.OpenMaster(cfg.MasterKey, cfg.Data, makeKey, std.env...); err != nil {
+		if o.Existing && empty(ctx, o) {
+			return nil, nothingThere(cfg)
+		}
 		return nil, keyTrouble(err)
 	}
 	db, err := store.Open(ctx, o)
@@ -86,6 +89,16 @@ func (g *globals) openWith(ctx context.Context, std stdio, o store.Options) (*ha
 		return nil, err
 	}
 	return &handle{cfg: cfg, db: db}, nil
+}
+
+// empty reports whether the database has no tables yet.
+func empty(ctx context.Context, o store.Options) bool {
+	db, err := store.Inspect(ctx, o)
+	if err != nil {
+		return false
+	}
+	have, _, err := db.SchemaVersion(ctx)
+	return errors.Join(err, db.Close()) == nil && have == 0
 }
 
 func keyTrouble(err error) error {

@@ -7,10 +7,15 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
-	"sync"
+	"syscall"
 
+	"holdfast/internal/config"
+	"holdfast/internal/problem"
 	"holdfast/internal/server"
+	"holdfast/internal/store"
 )
 
 type demoCmd struct {
@@ -19,8 +24,14 @@ type demoCmd struct {
 }
 
 func (c *demoCmd) Run(ctx context.Context, g *globals, std stdio) (err error) {
-	dir := g.Data
-	if dir == "" {
+	dir, keep := g.Data, g.Data != ""
+	if keep {
+		if there, err := store.Exists(store.Options{Database: "sqlite", Dir: dir}); err != nil {
+			return err
+		} else if there {
+			return problem.New(problem.Conflict, "%s holds a database already; a demo begins with an empty folder, so name another one, or leave --data out.\nTo go on with what is there: holdfast --data %s serve", dir, dir)
+		}
+	} else {
 		if dir, err = os.MkdirTemp("", "holdfast-demo-"); err != nil {
 			return fmt.Errorf("make data folder: %w", err)
 		}
@@ -31,31 +42,63 @@ func (c *demoCmd) Run(ctx context.Context, g *globals, std stdio) (err error) {
 	if err != nil {
 		return err
 	}
-	log := slog.New(newFollower(std.out))
+	return c.serve(ctx, cfg, std, keep)
+}
+
+func (c *demoCmd) serve(ctx context.Context, cfg config.Config, std stdio, keep bool) error {
+	show := newFollower(std)
+	log := slog.New(show)
 	if c.JSON {
 		log = newLog(std.err, cfg)
 	}
-	s, err := server.New(ctx, cfg, server.Options{Log: log})
+	s, err := server.New(ctx, cfg, server.Options{Log: log, Environ: std.env})
 	if err != nil {
-		return err
+		return listenTrouble(err, "holdfast demo")
 	}
 	d, err := s.SeedDemo(ctx)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	base := s.URL()
+	show.names(func(ctx context.Context, id string) string {
+		u, err := s.Store().User(ctx, d.Account.ID, id)
+		if err != nil {
+			return ""
+		}
+		return u.DisplayName
+	})
 	if c.JSON {
+		base := s.URL()
 		err = printJSON(std, demoJSON{
-			BaseURL: base, ConsoleURL: base + "/", DataDir: dir, AccountID: d.Account.ID, ClientID: d.Credentials.Client.ID,
+			BaseURL: base, ConsoleURL: base + "/", DataDir: cfg.Data, AccountID: d.Account.ID, ClientID: d.Credentials.Client.ID,
 			ClientSecret: d.Credentials.Secret.Reveal(), OwnerEmail: d.Owner.Email,
 		})
 	} else {
-		err = introduce(std.out, base, dir, d)
+		err = introduce(std, s.URL(), cfg.Data, keep, d)
 	}
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	return s.Run(ctx)
+	if err := s.Run(ctx); err != nil {
+		return err
+	}
+	if !c.JSON {
+		_, err = fmt.Fprintln(std.out, map[bool]string{true: "\nStopped. The data stays in " + cfg.Data, false: "\nStopped, and the data is removed."}[keep])
+	}
+	return err
+}
+
+// listenTrouble adds to an error about an address what can be done about it.
+func listenTrouble(err error, command string) error {
+	free := command + " --listen 127.0.0.1:0"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: something else listens there, perhaps another Holdfast.\nStop it, or take a free port: %s", err, free)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w: ports below 1024 are the system's.\nTake a higher one, or a free one: %s", err, free)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: this machine does not have that address.\nTake one that it has, such as: %s", err, free)
+	}
+	return err
 }
 
 // demoJSON is what a script needs to use the demo.
@@ -69,79 +112,72 @@ type demoJSON struct {
 	OwnerEmail   string `json:"owner_email"`
 }
 
+// The commands of the text can be pasted into bash and zsh as they are: no comments behind them, and
+// no variable right before a colon, which zsh takes for a modifier.
 const demoText = `
-Holdfast demo: %[1]d people at %[2]s, one OAuth application with all four scopes.
+{bold}Holdfast demo{/}: %[1]d people at %[2]s, an application with all four scopes.
 
   Base URL       %[3]s
   Account ID     %[4]s
   Client ID      %[5]s
   Client secret  %[6]s
-  Data           %[7]s
+  Data           %[7]s%[11]s
 
-Try it in a second terminal. Get a token, then list, suspend, look, reactivate:
+{bold}Try it in a second terminal.{/} A token for 15 minutes:
 
-  TOKEN=$(curl -s -u '%[5]s:%[6]s' \
-    -d grant_type=client_credentials %[3]s/v1/oauth/token | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+{cyan}  CLIENT=%[5]s
+  SECRET=%[6]s
+  TOKEN=$(curl -s -u "${CLIENT}:${SECRET}" -d grant_type=client_credentials \
+    %[3]s/v1/oauth/token |
+    sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  AUTH="Authorization: Bearer $TOKEN"
   USERS=%[3]s/v1/accounts/%[4]s/users
+{/}
+List people; suspend %[9]s, look, and bring back:
 
-  curl -s -H "Authorization: Bearer $TOKEN" "$USERS?max_page_size=5"
-  curl -s -H "Authorization: Bearer $TOKEN" -X POST "$USERS/%[8]s:suspend"      # %[9]s
-  curl -s -H "Authorization: Bearer $TOKEN" "$USERS/%[8]s"
-  curl -s -H "Authorization: Bearer $TOKEN" -X POST "$USERS/%[8]s:reactivate"
-  curl -s -H "Authorization: Bearer $TOKEN" -X POST "$USERS/%[10]s:suspend"      # the only owner: refused
+{cyan}  curl -s -H "$AUTH" "$USERS?max_page_size=5"
+  curl -s -H "$AUTH" -X POST $USERS/%[8]s:suspend
+  curl -s -H "$AUTH" $USERS/%[8]s
+  curl -s -H "$AUTH" -X POST $USERS/%[8]s:reactivate
+{/}
+The only owner, whom nobody can suspend:
 
+{cyan}  curl -s -H "$AUTH" -X POST $USERS/%[10]s:suspend
+{/}
 What happened, and that nobody changed the record of it:
 
-  holdfast --data %[7]s audit export
-  holdfast --data %[7]s audit verify
-
-Requests show below as they arrive. Ctrl-C stops the demo%[11]s.
+{cyan}  %[12]s --data %[7]s audit export
+  %[12]s --data %[7]s audit verify
+{/}
+{bold}Requests show here as they arrive.{/} Ctrl-C stops the demo.
 
 `
 
-func introduce(w io.Writer, base, dir string, d server.Demo) error {
-	after := " and removes its data"
-	if !strings.Contains(dir, "holdfast-demo-") {
-		after = "; its data stays"
+func introduce(std stdio, base, dir string, keep bool, d server.Demo) error {
+	after := ", removed at the end"
+	if keep {
+		after = ", which stays"
 	}
-	_, err := fmt.Fprintf(w, demoText, d.People, d.Account.Name, base, d.Account.ID, d.Credentials.Client.ID, d.Credentials.Secret.Reveal(),
-		dir, d.Somebody.ID, d.Somebody.DisplayName, d.Owner.ID, after)
+	text := fmt.Sprintf(demoText, d.People, d.Account.Name, base, d.Account.ID, d.Credentials.Client.ID, d.Credentials.Secret.Reveal(),
+		dir, d.Somebody.ID, d.Somebody.DisplayName, d.Owner.ID, after, self())
+	paint := painter(std.out, std.env)
+	marks := []string{}
+	for name, colour := range map[string]string{"bold": bold, "cyan": cyan} {
+		begin, end, _ := strings.Cut(paint(colour, "\x00"), "\x00")
+		marks = append(marks, "{"+name+"}", begin, "{/}", end)
+	}
+	_, err := io.WriteString(std.out, strings.NewReplacer(marks...).Replace(text))
 	return err
 }
 
-// follower is a log for people who watch: one short line a request.
-type follower struct {
-	mu *sync.Mutex
-	w  io.Writer
-}
-
-func newFollower(w io.Writer) follower { return follower{mu: &sync.Mutex{}, w: w} }
-
-func (f follower) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
-func (f follower) WithAttrs([]slog.Attr) slog.Handler           { return f }
-func (f follower) WithGroup(string) slog.Handler                { return f }
-
-func (f follower) Handle(_ context.Context, r slog.Record) error {
-	attrs := map[string]slog.Value{}
-	r.Attrs(func(a slog.Attr) bool {
-		attrs[a.Key] = a.Value
-		return true
-	})
-	if r.Message != "request" && r.Level < slog.LevelWarn {
-		return nil
+// self is how this program can be called again.
+func self() string {
+	if _, err := exec.LookPath("holdfast"); err == nil {
+		return "holdfast"
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if r.Message != "request" {
-		_, err := fmt.Fprintf(f.w, "%s  %s %v\n", r.Time.Format("15:04:05"), r.Message, attrs)
-		return err
+	path, err := os.Executable()
+	if err != nil || strings.Contains(path, string(filepath.Separator)+"go-build") { // go run
+		return "go run ./cmd/holdfast"
 	}
-	line := fmt.Sprintf("%s  %s  %-62s %6.1f ms", r.Time.Format("15:04:05"), attrs["status"], attrs["route"], attrs["ms"].Float64())
-	for _, key := range []string{"target", "outcome"} {
-		if v, ok := attrs[key]; ok {
-			line += "  " + v.String()
-		}
-	}
-	_, err := fmt.Fprintln(f.w, line)
-	return err
+	return path
 }

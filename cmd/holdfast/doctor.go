@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"holdfast/internal/config"
@@ -85,7 +86,8 @@ func (c *doctorCmd) tell(std stdio, results []check) error {
 	paint := painter(std.out, std.env)
 	colour := map[status]string{well: green, warning: yellow, broken: red, skipped: grey, notThere: grey}
 	for _, r := range results {
-		fmt.Fprintf(std.out, "%s  %-13s  %s\n", paint(colour[r.Status], fmt.Sprintf("%-7s", r.Status)), r.Name, r.Found)
+		found := strings.ReplaceAll(r.Found, "\n", fmt.Sprintf("\n%24s", ""))
+		fmt.Fprintf(std.out, "%s  %-13s  %s\n", paint(colour[r.Status], fmt.Sprintf("%-7s", r.Status)), r.Name, found)
 		if r.Advice != "" {
 			fmt.Fprintf(std.out, "%24s→ %s\n", "", r.Advice)
 		}

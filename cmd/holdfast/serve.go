@@ -35,7 +35,7 @@ func (c *serveCmd) Run(ctx context.Context, g *globals, std stdio) error {
 	collectSeldom(std.env)
 	s, err := server.New(ctx, cfg, server.Options{Log: newLog(std.err, cfg), Environ: std.env})
 	if err != nil {
-		return err
+		return listenTrouble(err, "holdfast serve")
 	}
 	return s.Run(ctx)
 }
