@@ -44,7 +44,7 @@ type Client struct {
 type SecretInfo struct {
 	ID        string
 	CreatedAt time.Time
-	EndsAt    time.Time // zero: with the application
+	EndsAt    time.Time // zero: with the application; 1970: ended at once
 }
 
 // Alive reports whether the secret is accepted at the time.

@@ -20,7 +20,8 @@ type Store interface {
 	Client(ctx context.Context, accountID, id string) (Client, error)
 	Clients(ctx context.Context, accountID string) ([]Client, error)
 
-	// RotateSecret adds a secret and lets the others end at the given time, or earlier if they would.
+	// RotateSecret adds a secret and lets the others end at the given time, or earlier if they would. If
+	// that time has come, they are dead by every clock.
 	// It is a problem of kind Conflict if more than one is alive at that time besides the new one.
 	RotateSecret(ctx context.Context, accountID, id string, secret SecretInfo, hash seal.Hash, othersEnd time.Time, by audit.Entry) (Client, error)
 
@@ -38,7 +39,7 @@ type Store interface {
 	// Token returns the token with the current state of its secret and application.
 	Token(ctx context.Context, hash seal.Hash) (TokenState, error)
 
-	// RevokeToken ends the token if it belongs to the client, and reports whether it was alive.
+	// RevokeToken ends the token if it belongs to the client, and reports whether there was one to end.
 	RevokeToken(ctx context.Context, accountID, clientID string, hash seal.Hash, by audit.Entry) (bool, error)
 
 	// AppendRefusal records an attempt that was turned down.

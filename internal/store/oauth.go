@@ -106,6 +106,10 @@ func (db *DB) Clients(ctx context.Context, accountID string) ([]oauth.Client, er
 	return cs, nil
 }
 
+// ended is the end of a secret that ends at once: the beginning of time, so that it is dead on every
+// server, also on one whose clock is behind ours.
+const ended = 0
+
 // RotateSecret implements [oauth.Store].
 func (db *DB) RotateSecret(ctx context.Context, accountID, id string, s oauth.SecretInfo, hash seal.Hash, othersEnd time.Time, by audit.Entry) (oauth.Client, error) {
 	var c oauth.Client
@@ -120,7 +124,11 @@ func (db *DB) RotateSecret(ctx context.Context, accountID, id string, s oauth.Se
 		if err := oauth.CheckOverlap(c.Secrets, othersEnd, tx.now); err != nil {
 			return err
 		}
-		if _, err := tx.exec("UPDATE client_secrets SET ends_at = $1 WHERE client_id = $2 AND (ends_at IS NULL OR ends_at > $1)", othersEnd.UnixMicro(), id); err != nil {
+		end := othersEnd.UnixMicro()
+		if !othersEnd.After(tx.now) {
+			end = ended
+		}
+		if _, err := tx.exec("UPDATE client_secrets SET ends_at = $1 WHERE client_id = $2 AND (ends_at IS NULL OR ends_at > $1)", end, id); err != nil {
 			return fmt.Errorf("end secrets of %q: %w", id, err)
 		}
 		if err := tx.insertSecret(id, s, hash); err != nil {
@@ -246,15 +254,17 @@ func (db *DB) Token(ctx context.Context, hash seal.Hash) (oauth.TokenState, erro
 func (db *DB) RevokeToken(ctx context.Context, accountID, clientID string, hash seal.Hash, by audit.Entry) (bool, error) {
 	var alive bool
 	err := db.do(ctx, accountID, durable, func(tx *Tx) error {
-		n, err := tx.exec("UPDATE tokens SET revoked_at = $1 WHERE hash = $2 AND client_id = $3 AND revoked_at IS NULL AND expires_at > $1",
+		// Whether it has expired is not asked: on a server whose clock is behind ours it may not have.
+		n, err := tx.exec("UPDATE tokens SET revoked_at = $1 WHERE hash = $2 AND client_id = $3 AND revoked_at IS NULL",
 			tx.now.UnixMicro(), hash[:], clientID)
 		if err != nil {
 			return fmt.Errorf("revoke token: %w", err)
 		}
+		entry := by // not by itself: the unit may be run again
 		if alive = n > 0; !alive {
-			by = by.Because("the token was not alive, or not this application's")
+			entry = by.Because("the token was not alive, or not this application's")
 		}
-		return tx.append(accountID, by)
+		return tx.append(accountID, entry)
 	})
 	return alive, err
 }

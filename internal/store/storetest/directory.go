@@ -30,7 +30,7 @@ func Run(t *testing.T) {
 		{"oauth", testOAuth}, {"rotate", testRotate}, {"revoke_in_parallel", testRevokeParallel},
 		{"audit_tampering", testTampering}, {"group_commit", testGroupCommit}, {"cancelled_callers", testCancelled},
 		{"two_processes", testTwoProcesses}, {"newer_schema", testNewerSchema},
-		{"start_together", testStartTogether},
+		{"start_together", testStartTogether}, {"clocks_apart", testClocks},
 	} {
 		t.Run(c.name, func(t *testing.T) { Each(t, c.test) })
 	}

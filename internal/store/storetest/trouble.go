@@ -11,7 +11,9 @@ import (
 
 	"holdfast/internal/audit"
 	"holdfast/internal/directory"
+	"holdfast/internal/oauth"
 	"holdfast/internal/problem"
+	"holdfast/internal/seal"
 	"holdfast/internal/store"
 )
 
@@ -134,4 +136,43 @@ func testStricterDefault(t *testing.T, p *Place) {
 		t.Fatal(err)
 	}
 	testLastOwner(t, p)
+}
+
+// testClocks revokes on one server what another, whose clock is behind, is asked about.
+func testClocks(t *testing.T, p *Place) {
+	const behind = 5 * time.Second
+	db, other := p.Open(t), p.Open(t)
+	a, _ := Account(t, db)
+	ahead := &oauth.Service{Store: db, Now: time.Now}
+	late := func() time.Time { return time.Now().Add(-behind) }
+	cred := of(ahead.Create(t.Context(), a.ID, oauth.NewClient{Name: "SOAR", Scopes: oauth.Scopes()}, By())).must(t)
+	c, secret := cred.Client, cred.Client.Secrets[0].ID
+	store := func(expires time.Time) seal.Hash {
+		_, hash := seal.NewCredential(oauth.TokenPrefix)
+		tok := oauth.Token{Hash: hash, AccountID: a.ID, ClientID: c.ID, SecretID: secret, IssuedAt: late(), ExpiresAt: expires}
+		if err := other.IssueToken(t.Context(), tok, By()); err != nil {
+			t.Fatal(err)
+		}
+		return hash
+	}
+	dead := func(what string, hash seal.Hash) {
+		t.Helper()
+		if err := of(other.Token(t.Context(), hash)).must(t).Alive(late()); !problem.Is(err, problem.Unauthenticated) {
+			t.Errorf("%s, but on a server whose clock is behind the token is alive: %v", what, err)
+		}
+	}
+	expired := store(time.Now().Add(-time.Second)) // by our clock, not by the other's
+	of(db.RevokeToken(t.Context(), a.ID, c.ID, expired, By())).must(t)
+	dead("revoked", expired)
+
+	alive := store(time.Now().Add(oauth.TokenLife))
+	of(ahead.Rotate(t.Context(), a.ID, c.ID, 0, By())).must(t)
+	dead("the secret was rotated out", alive)
+	live := of(other.LiveSecrets(t.Context(), c.ID, late())).must(t)
+	if len(live.Secrets) != 1 || live.Secrets[0].ID == secret {
+		t.Errorf("live secrets after a rotation without overlap: %+v", live.Secrets)
+	}
+	_, hash := seal.NewCredential(oauth.TokenPrefix)
+	err := other.IssueToken(t.Context(), oauth.Token{Hash: hash, AccountID: a.ID, ClientID: c.ID, SecretID: secret, IssuedAt: late(), ExpiresAt: time.Now()}, By())
+	wantKind(t, err, problem.Unauthenticated)
 }
