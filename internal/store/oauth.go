@@ -269,10 +269,22 @@ func (db *DB) RevokeToken(ctx context.Context, accountID, clientID string, hash 
 	return alive, err
 }
 
+// purgeRows is how many tokens are deleted by one unit, for which others wait. An hour under load leaves
+// millions; on SQLite 1,500,000 in one unit kept everybody waiting for 2.7 s.
+const purgeRows = 5000
+
 // PurgeTokens deletes tokens that expired before the time. It is bookkeeping: they were worth nothing.
 func (db *DB) PurgeTokens(ctx context.Context, before time.Time) error {
-	return db.do(ctx, audit.System, lazy, func(tx *Tx) error {
-		_, err := tx.exec("DELETE FROM tokens WHERE expires_at < $1", before.UnixMicro())
-		return err
-	})
+	for deleted := int64(purgeRows); deleted == purgeRows; {
+		err := db.do(ctx, audit.System, lazy, func(tx *Tx) error {
+			var err error
+			deleted, err = tx.exec("DELETE FROM tokens WHERE hash IN (SELECT hash FROM tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)",
+				before.UnixMicro(), purgeRows)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("delete expired tokens: %w", err)
+		}
+	}
+	return nil
 }

@@ -141,3 +141,25 @@ func TestRelaxedForGood(t *testing.T) {
 		t.Errorf("the next unit: %v", err)
 	}
 }
+
+// TestPurgeInParts deletes more tokens than one unit may, and no others.
+func TestPurgeInParts(t *testing.T) {
+	db := openPlain(t)
+	now := time.Now()
+	fill := func(n int, expires time.Time) {
+		if _, err := db.write.ExecContext(t.Context(), `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+			INSERT INTO tokens (hash, account_id, client_id, secret_id, issued_at, expires_at) SELECT randomblob(32), 'A', 'C', 'S', $2, $2 FROM n`,
+			n, expires.UnixMicro()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fill(2*purgeRows+1, now.Add(-time.Minute))
+	fill(3, now.Add(time.Minute))
+	if err := db.PurgeTokens(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	var left int
+	if err := db.read.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM tokens").Scan(&left); err != nil || left != 3 {
+		t.Errorf("%d tokens are left, %v, want the 3 that have not expired", left, err)
+	}
+}
