@@ -43,6 +43,7 @@ func (p *progress) start(what string, steps int64) {
 		progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true), progressbar.OptionSetElapsedTime(true),
 		progressbar.OptionSpinnerType(14),
 	)
+	_ = p.bar.RenderBlank() // as in at
 }
 
 // at says how many steps are done. That a terminal is gone is no reason to stop.

@@ -195,7 +195,7 @@ func interruptible(ctx context.Context, r io.Reader) io.ReadCloser {
 		_, err := io.Copy(pw, r) // ends with the input, or with the process
 		_ = pw.CloseWithError(err)
 	}()
-	context.AfterFunc(ctx, func() { _ = pr.CloseWithError(ctx.Err()) })
+	context.AfterFunc(ctx, func() { _ = pw.CloseWithError(ctx.Err()) })
 	return pr
 }
 
