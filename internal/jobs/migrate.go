@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 
+	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivermigrate"
 )
 
@@ -14,7 +15,7 @@ func Migrate(ctx context.Context, d Database) error {
 	if err != nil {
 		return fmt.Errorf("open job migrations: %w", err)
 	}
-	if err := refuseNewer(ctx, m); err != nil {
+	if err := refuseNewer(ctx, d, m); err != nil {
 		return err
 	}
 	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
@@ -29,7 +30,7 @@ func Check(ctx context.Context, d Database) error {
 	if err != nil {
 		return fmt.Errorf("open job migrations: %w", err)
 	}
-	if err := refuseNewer(ctx, m); err != nil {
+	if err := refuseNewer(ctx, d, m); err != nil {
 		return err
 	}
 	res, err := m.Validate(ctx, nil)
@@ -42,8 +43,14 @@ func Check(ctx context.Context, d Database) error {
 	return nil
 }
 
-func refuseNewer(ctx context.Context, m *rivermigrate.Migrator[*sql.Tx]) error {
-	have, err := m.ExistingVersions(ctx)
+// refuseNewer reads the versions by itself, since River's list of them fails on one that it does not know.
+func refuseNewer(ctx context.Context, d Database, m *rivermigrate.Migrator[*sql.Tx]) error {
+	exec := d.driver().GetExecutor()
+	var have []*riverdriver.Migration
+	there, err := exec.TableExists(ctx, &riverdriver.TableExistsParams{Table: "river_migration"})
+	if err == nil && there {
+		have, err = exec.MigrationGetByLine(ctx, &riverdriver.MigrationGetByLineParams{Line: riverdriver.MigrationLineMain})
+	}
 	if err != nil {
 		return fmt.Errorf("read version of job tables: %w", err)
 	}
