@@ -33,7 +33,7 @@ const crashChild = "HOLDFAST_TEST_CRASH_CHILD"
 func TestCrashChild(t *testing.T) {
 	spec := os.Getenv(crashChild)
 	if spec == "" {
-		t.Skip("this is the server that TestCrash starts and kills")
+		return
 	}
 	var overrides map[string]string
 	if err := json.Unmarshal([]byte(spec), &overrides); err != nil {
