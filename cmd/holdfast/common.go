@@ -66,20 +66,16 @@ func (g *globals) openWith(ctx context.Context, std stdio, o store.Options) (*ha
 	}
 	o.Database, o.Dir, o.MmapSize = cfg.Database, cfg.Data, int64(cfg.SQLite.MmapSize)
 	o.Now, o.Log = time.Now, slog.New(slog.NewTextHandler(std.err, nil))
-	there, err := store.Exists(o)
-	if err != nil {
+	if there, err := store.Exists(o); err != nil {
 		return nil, err
-	}
-	if o.Existing && !there {
+	} else if o.Existing && !there {
 		return nil, nothingThere(cfg)
 	}
-	// A new key would be of no use to a database that was made with another one.
-	makeKey := !o.Existing && (!there || cfg.Database != "sqlite")
-	if o.Master, err = seal.OpenMaster(cfg.MasterKey, cfg.Data, makeKey, std.env...); err != nil {
-		if o.Existing && empty(ctx, o) {
+	if o.Master, err = store.OpenMaster(o, cfg.MasterKey, std.env...); err != nil {
+		if o.Existing && errors.Is(err, seal.ErrNoMaster) && empty(ctx, o) {
 			return nil, nothingThere(cfg)
 		}
-		return nil, keyTrouble(err)
+		return nil, err
 	}
 	db, err := store.Open(ctx, o)
 	if errors.Is(err, store.ErrNoDatabase) {
@@ -99,13 +95,6 @@ func empty(ctx context.Context, o store.Options) bool {
 	}
 	have, _, err := db.SchemaVersion(ctx)
 	return errors.Join(err, db.Close()) == nil && have == 0
-}
-
-func keyTrouble(err error) error {
-	if errors.Is(err, seal.ErrNoMaster) {
-		return fmt.Errorf("%w, but a database that was made with one; restore the key from your copy", err)
-	}
-	return fmt.Errorf("open master key: %w", err)
 }
 
 // nothingThere says how to begin.

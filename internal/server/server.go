@@ -16,7 +16,6 @@ import (
 	"holdfast/internal/jobs"
 	"holdfast/internal/oauth"
 	"holdfast/internal/problem"
-	"holdfast/internal/seal"
 	"holdfast/internal/store"
 	"holdfast/internal/web"
 )
@@ -62,15 +61,14 @@ func (s *Server) open(ctx context.Context, o Options) error {
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
-	master, err := seal.OpenMaster(s.cfg.MasterKey, s.cfg.Data, true, o.Environ...)
-	if err != nil {
-		return fmt.Errorf("open master key: %w", err)
+	so := store.Options{
+		Database: s.cfg.Database, Dir: s.cfg.Data, MmapSize: int64(s.cfg.SQLite.MmapSize), Now: s.now, Log: s.log, Migrate: true,
 	}
-	s.db, err = store.Open(ctx, store.Options{
-		Database: s.cfg.Database, Dir: s.cfg.Data, MmapSize: int64(s.cfg.SQLite.MmapSize), Master: master,
-		Now: s.now, Log: s.log, Migrate: true,
-	})
-	if err != nil {
+	var err error
+	if so.Master, err = store.OpenMaster(so, s.cfg.MasterKey, o.Environ...); err != nil {
+		return err
+	}
+	if s.db, err = store.Open(ctx, so); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
 	return s.build(ctx, o)

@@ -11,6 +11,24 @@ import (
 
 const keyringName = "main"
 
+// OpenMaster opens the master key that spec names. It is made if it may be, but never beside a SQLite
+// database that is there already: a new key would be of no use to that, and would hide what is missing.
+func OpenMaster(o Options, spec string, environ ...string) (*seal.Master, error) {
+	there, err := Exists(o)
+	if err != nil {
+		return nil, err
+	}
+	there = there && !postgres(o.Database)
+	m, err := seal.OpenMaster(spec, o.Dir, !o.Existing && !there, environ...)
+	if err == nil {
+		return m, nil
+	}
+	if there && errors.Is(err, seal.ErrNoMaster) {
+		return nil, fmt.Errorf("%w, but a database that was made with one; restore the key from your copy", err)
+	}
+	return nil, fmt.Errorf("open master key: %w", err)
+}
+
 // openKeyring reads the installation's keyring, or makes it at the first start. When two servers start
 // at once, the first row wins and both use it.
 func (db *DB) openKeyring(ctx context.Context, master *seal.Master) (*seal.Keyring, error) {
