@@ -149,7 +149,9 @@ func (h *Handlers) serve(w *response, r *http.Request, e *endpoint) error {
 	if r.ContentLength > most {
 		return problem.New(problem.TooLarge, "the body has %d bytes; at most %d are accepted", r.ContentLength, most)
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, most)
+	if r.Body != http.NoBody {
+		r.Body = http.MaxBytesReader(w, r.Body, most)
+	}
 	return guard(route.Handle, w, r)
 }
 

@@ -46,14 +46,14 @@ func Actor(r *http.Request) string {
 }
 
 func (h *Handlers) log(r *http.Request, rec *Record, err error) {
-	level := slog.LevelInfo
+	level, now := slog.LevelInfo, h.cfg.Now()
 	attrs := make([]slog.Attr, 0, 14)
 	attrs = append(attrs,
 		slog.String("request_id", rec.RequestID),
 		slog.String("method", printable(r.Method, 20)),
 		slog.String("route", rec.Route),
 		slog.Int("status", rec.status),
-		slog.Float64("ms", float64(h.cfg.Now().Sub(rec.start).Microseconds())/1000),
+		slog.Float64("ms", float64(now.Sub(rec.start).Microseconds())/1000),
 		slog.Int64("bytes", rec.bytes),
 		slog.String("address", rec.Address.String()),
 	)
@@ -75,7 +75,14 @@ func (h *Handlers) log(r *http.Request, rec *Record, err error) {
 			attrs = append(attrs, slog.String("error", err.Error()))
 		}
 	}
-	h.cfg.Log.LogAttrs(r.Context(), level, "request", attrs...)
+	// Not by LogAttrs, which looks up who called it for each request; it is always this line.
+	handler := h.cfg.Log.Handler()
+	if !handler.Enabled(r.Context(), level) {
+		return
+	}
+	record := slog.NewRecord(now, level, "request", 0)
+	record.AddAttrs(attrs...)
+	_ = handler.Handle(r.Context(), record) // a log that cannot be written must not fail the request
 }
 
 // printable keeps a log line one line whatever a client sends, and short.
