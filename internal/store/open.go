@@ -41,7 +41,7 @@ func openSQLite(ctx context.Context, o Options) (read, write *sql.DB, err error)
 	}
 	writer := append([]string{
 		"journal_mode(WAL)", "synchronous(FULL)", "cache_size(-" + strconv.Itoa(cache) + ")",
-		"journal_size_limit(67108864)", // after an import the log would stay as large as the import
+		"journal_size_limit(" + strconv.Itoa(walMost) + ")", // after an import the log would stay as large as the import
 	}, common...)
 	write, err = sql.Open("sqlite", sqliteDSN(path, "immediate", writer))
 	if err != nil {

@@ -41,6 +41,7 @@ type Options struct {
 type DB struct {
 	read, write *sql.DB     // the same pool on PostgreSQL
 	postgres    string      // connection URL; empty on SQLite
+	wal         walFile     // of SQLite
 	readStmts   sync.Map    // query → *sql.Stmt
 	writeStmts  sync.Map    // query → *sql.Stmt or missing
 	missed      atomic.Bool // writeStmts has one missing
@@ -100,6 +101,7 @@ func connect(ctx context.Context, o Options) (*DB, error) {
 	switch {
 	case o.Database == "" || o.Database == "sqlite":
 		db.read, db.write, err = openSQLite(ctx, o)
+		db.wal.path, db.wal.most, db.wal.every = filepath.Join(o.Dir, sqliteFile)+"-wal", walMost, walEvery
 	case postgres(o.Database):
 		db.postgres = o.Database
 		db.read, err = openPostgres(ctx, o)

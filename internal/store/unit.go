@@ -156,6 +156,7 @@ func (db *DB) lead(key, account string) {
 		u.turn <- true
 	}
 	db.prepareMissed()
+	db.trim(group[0].ctx)
 }
 
 // commit runs the units of a group in one transaction. If that fails for another reason than a unit's

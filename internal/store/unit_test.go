@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -161,5 +163,48 @@ func TestPurgeInParts(t *testing.T) {
 	var left int
 	if err := db.read.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM tokens").Scan(&left); err != nil || left != 3 {
 		t.Errorf("%d tokens are left, %v, want the 3 that have not expired", left, err)
+	}
+}
+
+// TestLogStaysShort writes while there is always somebody who reads: the log must not grow with what is written.
+func TestLogStaysShort(t *testing.T) {
+	db := openPlain(t)
+	db.wal.most, db.wal.every = 1<<20, 16
+	ctx, stop := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				rows, err := db.query(t.Context(), "SELECT seq FROM audit_links ORDER BY seq LIMIT 300")
+				if _, err := collect(rows, err, func(r scanner) (n int, err error) { return n, r.Scan(&n) }); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 6 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if err := db.AppendAudit(t.Context(), audit.System, audit.Entry{Actor: "x", Reason: strings.Repeat("x", 900)}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	most := int64(0)
+	for db.wal.groups.Load() < 160 {
+		time.Sleep(10 * time.Millisecond)
+		if info, err := os.Stat(db.wal.path); err == nil {
+			most = max(most, info.Size())
+		}
+	}
+	stop()
+	wg.Wait()
+	t.Logf("at most %d KiB", most>>10)
+	if limit := int64(3 << 20); most > limit {
+		t.Errorf("the log grew to %d bytes, want at most %d", most, limit)
+	}
+	if _, err := db.VerifyAudit(t.Context(), audit.System); err != nil {
+		t.Error(err)
 	}
 }
