@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -66,7 +67,7 @@ func (s *Service) endpoint(op operation) web.Handler {
 			p.Kind = problem.Invalid // RFC 6749 §5.2 knows 400 for a malformed request
 		}
 		if logErr := s.Store.AppendRefusal(r.Context(), a.accountID, a.by.AsRefused(refusal(p))); logErr != nil {
-			return errors.Join(logErr, err)
+			return fmt.Errorf("record refusal %q: %w", refusal(p), logErr) // a fault: what is not recorded must be seen
 		}
 		return err
 	}
