@@ -13,7 +13,6 @@ import (
 	"holdfast/internal/directory"
 	"holdfast/internal/oauth"
 	"holdfast/internal/problem"
-	"holdfast/internal/seal"
 	"holdfast/internal/server"
 	"holdfast/internal/store"
 )
@@ -66,18 +65,10 @@ func (g *globals) openWith(ctx context.Context, std stdio, o store.Options) (*ha
 	}
 	o.Database, o.Dir, o.MmapSize = cfg.Database, cfg.Data, int64(cfg.SQLite.MmapSize)
 	o.Now, o.Log = time.Now, slog.New(slog.NewTextHandler(std.err, nil))
-	if there, err := store.Exists(o); err != nil {
-		return nil, err
-	} else if o.Existing && !there {
-		return nil, nothingThere(cfg)
+	var db *store.DB
+	if o.Master, err = store.OpenMaster(ctx, o, cfg.MasterKey, std.env...); err == nil {
+		db, err = store.Open(ctx, o)
 	}
-	if o.Master, err = store.OpenMaster(o, cfg.MasterKey, std.env...); err != nil {
-		if o.Existing && errors.Is(err, seal.ErrNoMaster) && empty(ctx, o) {
-			return nil, nothingThere(cfg)
-		}
-		return nil, err
-	}
-	db, err := store.Open(ctx, o)
 	if errors.Is(err, store.ErrNoDatabase) {
 		return nil, nothingThere(cfg)
 	}
@@ -85,16 +76,6 @@ func (g *globals) openWith(ctx context.Context, std stdio, o store.Options) (*ha
 		return nil, err
 	}
 	return &handle{cfg: cfg, db: db}, nil
-}
-
-// empty reports whether the database has no tables yet.
-func empty(ctx context.Context, o store.Options) bool {
-	db, err := store.Inspect(ctx, o)
-	if err != nil {
-		return false
-	}
-	have, _, err := db.SchemaVersion(ctx)
-	return errors.Join(err, db.Close()) == nil && have == 0
 }
 
 // nothingThere says how to begin.

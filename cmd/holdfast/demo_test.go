@@ -141,7 +141,7 @@ func TestDemoText(t *testing.T) {
 		t.Fatalf("exit code %d: %s", code, errs.String())
 	}
 	text := line + out.String()
-	for _, l := range strings.Split(text, "\n") {
+	for l := range strings.SplitSeq(text, "\n") {
 		if n := len([]rune(l)); n > 80 && !strings.Contains(l, "audit ") { // the path of this program may be long
 			t.Errorf("%d columns: %s", n, l)
 		}

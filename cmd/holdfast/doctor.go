@@ -106,7 +106,7 @@ func (d *doctor) examine(ctx context.Context) {
 		return
 	}
 	d.folder()
-	d.masterKey()
+	d.masterKey(ctx)
 	d.database(ctx)
 	if d.usable {
 		d.integrity(ctx)
@@ -142,16 +142,18 @@ func (d *doctor) configuration() bool {
 }
 
 // masterKey opens the key if there is one.
-func (d *doctor) masterKey() {
-	master, err := seal.OpenMaster(d.cfg.MasterKey, d.cfg.Data, false, d.std.env...)
+func (d *doctor) masterKey(ctx context.Context) {
+	o := d.options()
+	o.Existing = true
+	master, err := store.OpenMaster(ctx, o, d.cfg.MasterKey, d.std.env...)
 	switch {
 	case err == nil:
 		d.master = master
 		d.say("master key", well, master.ID()+", "+d.cfg.MasterKey, "")
-	case errors.Is(err, seal.ErrNoMaster) && !d.there && d.cfg.MasterKey == "file":
+	case errors.Is(err, store.ErrNoDatabase) && strings.HasPrefix(d.cfg.MasterKey, "file"):
 		d.say("master key", notThere, "is made at the first start", "")
 	case errors.Is(err, seal.ErrNoMaster):
-		d.say("master key", broken, err.Error(), "restore it from your copy: the database cannot be used without the key it was made with")
+		d.say("master key", broken, err.Error(), "the database cannot be used without the key it was made with")
 	default:
 		d.say("master key", broken, err.Error(), "")
 	}

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"holdfast/internal/store/storetest"
 )
 
 // examine runs the doctor in a data folder and returns status and finding of each check.
@@ -171,5 +173,41 @@ func TestDoctorClock(t *testing.T) {
 			}
 			t.Error("the clock was not looked at")
 		})
+	}
+}
+
+// TestDoctorPostgres looks at an empty database, then at one in use.
+func TestDoctorPostgres(t *testing.T) {
+	database := "HOLDFAST_DATABASE=" + storetest.Postgres(t)
+	data := filepath.Join(t.TempDir(), "data")
+	code, found := examine(t, data, database)
+	if code != exitDone || found["database"] != [2]string{"absent", "the postgres database has no tables yet"} || found["master key"][0] != "absent" {
+		t.Errorf("empty: exit code %d, %q", code, found)
+	}
+	var out, errs output
+	args := []string{"--data", data, "account", "create", "--name", "Harbour", "--owner-email", "ines@example.org", "--owner-name", "Ines"}
+	if code := run(t.Context(), args, stdio{out: &out, err: &errs, env: []string{database}}); code != exitDone {
+		t.Fatalf("exit code %d: %s", code, errs.String())
+	}
+	code, found = examine(t, data, database)
+	for _, name := range []string{"master key", "database", "keyring", "accounts", "audit log", "jobs", "clock", "disk"} {
+		if found[name][0] != "ok" {
+			t.Errorf("%s: %q", name, found[name])
+		}
+	}
+	if code != exitDone {
+		t.Errorf("exit code %d", code)
+	}
+
+	// A second machine without the key is not given one that would be of no use.
+	second := filepath.Join(t.TempDir(), "second")
+	if code := run(t.Context(), []string{"--data", second, "migrate"}, stdio{out: &out, err: &errs, env: []string{database}}); code != exitFailed || !strings.Contains(errs.String(), "restore the key from your copy") {
+		t.Errorf("exit code %d: %s", code, errs.String())
+	}
+	if code, found := examine(t, second, database); code != exitBroken || found["master key"][0] != "problem" {
+		t.Errorf("second machine: exit code %d, %q", code, found)
+	}
+	if _, err := os.Stat(second); !os.IsNotExist(err) {
+		t.Errorf("the second machine has a data folder: %v", err)
 	}
 }

@@ -65,7 +65,7 @@ func (s *Server) open(ctx context.Context, o Options) error {
 		Database: s.cfg.Database, Dir: s.cfg.Data, MmapSize: int64(s.cfg.SQLite.MmapSize), Now: s.now, Log: s.log, Migrate: true,
 	}
 	var err error
-	if so.Master, err = store.OpenMaster(so, s.cfg.MasterKey, o.Environ...); err != nil {
+	if so.Master, err = store.OpenMaster(ctx, so, s.cfg.MasterKey, o.Environ...); err != nil {
 		return err
 	}
 	if s.db, err = store.Open(ctx, so); err != nil {

@@ -17,6 +17,7 @@ import (
 	"holdfast/internal/audit"
 	"holdfast/internal/directory"
 	"holdfast/internal/problem"
+	"holdfast/internal/seal"
 	"holdfast/internal/store"
 	"holdfast/internal/store/storetest"
 )
@@ -329,6 +330,39 @@ func TestKnownEmails(t *testing.T) {
 			slices.Sort(got)
 			if diff := cmp.Diff(want, got); diff != "" || err != nil {
 				t.Errorf("%d keys: %v (-want +got):\n%s", n, err, diff)
+			}
+		}
+	})
+}
+
+// TestOpenMaster makes a master key where a database is to be made, and for no other.
+func TestOpenMaster(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, p *storetest.Place) {
+		key := filepath.Join(p.Dir, "master.key")
+		o := store.Options{Database: p.Database, Dir: p.Dir, Now: p.Now, Existing: true}
+		made := func() bool {
+			_, err := os.Stat(key)
+			return err == nil
+		}
+		if _, err := store.OpenMaster(t.Context(), o, "file"); !errors.Is(err, store.ErrNoDatabase) || made() {
+			t.Errorf("nothing may be made: %v, made %v", err, made())
+		}
+		if p.Kind == "sqlite" { // a file that a crash left before its first table
+			if err := os.WriteFile(filepath.Join(p.Dir, "holdfast.db"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o.Existing = false
+		if _, err := store.OpenMaster(t.Context(), o, "file"); err != nil || !made() {
+			t.Fatalf("first start: %v, made %v", err, made())
+		}
+		storetest.Account(t, p.Open(t))
+		if err := os.Remove(key); err != nil {
+			t.Fatal(err)
+		}
+		for _, o.Existing = range []bool{true, false} {
+			if _, err := store.OpenMaster(t.Context(), o, "file"); !errors.Is(err, seal.ErrNoMaster) || errors.Is(err, store.ErrNoDatabase) || made() {
+				t.Errorf("the key is gone: %v, made %v", err, made())
 			}
 		}
 	})
