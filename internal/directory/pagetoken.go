@@ -33,7 +33,8 @@ func pageParts(account string, state StateFilter, body []byte) [][]byte {
 func (s *Service) openPageToken(account string, state StateFilter, token string) (string, error) {
 	refused := problem.InField("page_token", "the page token was not issued for this account and filter; start again without one")
 	b, err := base64.URLEncoding.Strict().DecodeString(token)
-	if err != nil || len(b) != pageLen || b[0] != pageVersion {
+	// The length of the text too: the decoder passes over line breaks, and a token has one spelling.
+	if err != nil || len(token) != base64.URLEncoding.EncodedLen(pageLen) || len(b) != pageLen || b[0] != pageVersion {
 		return "", refused
 	}
 	body, mac := b[:1+pageIDLen], b[1+pageIDLen:]
