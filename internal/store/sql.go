@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"io"
 	"net"
@@ -148,7 +149,9 @@ func asUnavailable(err error) error {
 	if err == nil || errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	if _, ok := errors.AsType[*problem.Error](err); ok || !databaseTrouble(err) {
+	// The driver says ErrBadConn of a connection that it knows to be gone: a group is run again on
+	// another one, so to [DB.commit] that is no trouble.
+	if _, ok := errors.AsType[*problem.Error](err); ok || !databaseTrouble(err) && !errors.Is(err, driver.ErrBadConn) {
 		return err
 	}
 	p := problem.New(problem.Unavailable, "the database is busy or cannot be reached; try again")
