@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os/user"
 	"time"
 
 	"holdfast/internal/audit"
@@ -50,7 +51,7 @@ func (c *accountCreateCmd) Run(ctx context.Context, g *globals, std stdio) error
 	}
 	fmt.Fprintf(std.out, "Account     %s (%s)\nOwner       %s <%s>, %s\n", a.ID, a.Name, owner.DisplayName, owner.Email, owner.ID)
 	fmt.Fprintf(std.out, "Set-up link %s\n", url)
-	fmt.Fprint(std.out, "\nNothing answers at the set-up link yet: signing in comes with the console, in a later version. Until\nthen the owner counts as the account's owner, and the work is done with this command.\n")
+	fmt.Fprint(std.out, "\nNothing answers at the set-up link yet: signing in comes with the console, in a\nlater version. Until then, work with this command.\n")
 	fmt.Fprintf(std.out, "\nNext: holdfast app create --account %s --name 'My platform' --scope list_users,get_user\n", a.ID)
 	return nil
 }
@@ -85,6 +86,9 @@ func (c *accountListCmd) Run(ctx context.Context, g *globals, std stdio) error {
 
 // operator is the actor of what is done on the command line.
 func operator(std stdio) audit.Entry {
-	name := cmp.Or(variable(std.env, "SUDO_USER"), variable(std.env, "USER"), variable(std.env, "LOGNAME"), "unknown")
-	return audit.Entry{Actor: "operator:" + name}
+	name := cmp.Or(variable(std.env, "SUDO_USER"), variable(std.env, "USER"), variable(std.env, "LOGNAME"))
+	if u, err := user.Current(); name == "" && err == nil {
+		name = u.Username
+	}
+	return audit.Entry{Actor: "operator:" + cmp.Or(name, "unknown")}
 }

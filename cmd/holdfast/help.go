@@ -75,7 +75,7 @@ func lessons() map[string]lesson {
 			}},
 		"user import": {`The file is UTF-8 with a header and these columns in any order: email and display_name (or name) are required; groups (names separated by ;) and externally_managed (true or false) may be left out.
 
-Every line is checked before anything happens, and each one that is refused is reported with its number and the reason. Nobody is imported if any line is refused, unless --skip-refused says to leave those lines out. An import is one transaction: it happens as a whole or not at all, also when it is interrupted. On SQLite, changes by others wait until it is done.`,
+Every line is checked before anything happens, and each one that is refused is reported with its number and the reason. Nobody is imported if any line is refused, unless --skip-refused says to leave those lines out. An import is one transaction: it happens as a whole or not at all, also when it is interrupted. On SQLite, changes by others wait for it, or are told to try again after ten seconds.`,
 			[]string{
 				"holdfast user import people.csv --dry-run",
 				"holdfast user import people.csv",

@@ -125,19 +125,23 @@ func (c *userImportCmd) tell(std stdio, res imported, blocked bool) error {
 			fmt.Fprintf(std.err, "… and %s more%s\n", grouped(more), map[bool]string{true: "; --report FILE writes all of them"}[c.Report == ""])
 		}
 	}
-	lines := plural(res.Refused, "line is refused", "lines are refused")
-	switch {
-	case blocked && c.DryRun:
-		return problem.New(problem.Conflict, "%s of %s: nothing would be imported; correct them, or leave them out with --skip-refused", lines, grouped(res.Lines))
-	case blocked:
-		return problem.New(problem.Conflict, "%s of %s: nothing was imported; correct them, or leave them out with --skip-refused", lines, grouped(res.Lines))
-	case c.JSON:
-		return nil
-	case c.DryRun:
-		fmt.Fprintf(std.out, "Dry run: %s would be imported, %s. Nothing was changed.\n", plural(res.Accepted, "person", "people"), lines)
-	default:
-		fmt.Fprintf(std.out, "Imported %s in %.1f s; %s.\n", plural(res.Imported, "person", "people"), res.Seconds, lines)
+	if blocked {
+		nothing := map[bool]string{true: "nothing would be imported", false: "nothing was imported"}[c.DryRun]
+		return problem.New(problem.Conflict, "refused %s of %s: %s; correct them, or leave them out with --skip-refused",
+			grouped(res.Refused), plural(res.Lines, "line", "lines"), nothing)
 	}
+	if c.JSON {
+		return nil
+	}
+	people, left := plural(res.Accepted, "person", "people"), ""
+	if res.Refused > 0 {
+		left = ", " + plural(res.Refused, "line", "lines") + " left out"
+	}
+	if c.DryRun {
+		fmt.Fprintf(std.out, "Dry run: %s would be imported%s. Nothing was changed.\n", people, left)
+		return nil
+	}
+	fmt.Fprintf(std.out, "Imported %s in %.1f s%s.\n", people, res.Seconds, left)
 	return nil
 }
 
