@@ -176,3 +176,48 @@ func testClocks(t *testing.T, p *Place) {
 	err := other.IssueToken(t.Context(), oauth.Token{Hash: hash, AccountID: a.ID, ClientID: c.ID, SecretID: secret, IssuedAt: late(), ExpiresAt: time.Now()}, By())
 	wantKind(t, err, problem.Unauthenticated)
 }
+
+// testEveryDoor takes all owners away at once, by each way there is and from two servers: one remains.
+func testEveryDoor(t *testing.T, p *Place) {
+	dbs := []*store.DB{p.Open(t), p.Open(t)}
+	a, first := Account(t, dbs[0])
+	owners := []directory.User{first, User(t, dbs[0], a.ID, "second@example.org", "Owners"), User(t, dbs[0], a.ID, "third@example.org", "Owners")}
+	group := ""
+	for _, g := range of(dbs[0].Groups(t.Context(), a.ID)).must(t) {
+		if g.Kind == directory.Owners {
+			group = g.ID
+		}
+	}
+	doors := []func(db *store.DB, id string) error{
+		func(db *store.DB, id string) error {
+			_, err := db.SuspendUser(t.Context(), a.ID, id, directory.NewHold{Holder: "client:1"}, By())
+			return err
+		},
+		func(db *store.DB, id string) error { return db.RemoveUser(t.Context(), a.ID, id, By()) },
+		func(db *store.DB, id string) error { return db.RemoveMember(t.Context(), a.ID, group, id, By()) },
+	}
+	var refused atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 60 {
+		wg.Go(func() {
+			err := doors[i%3](dbs[i/9%2], owners[i/3%3].ID)
+			switch {
+			case code(err) == "no_owner_remain":
+				refused.Add(1)
+			case err != nil && !problem.Is(err, problem.NotFound): // removed by another
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	active := 0
+	for _, u := range of(dbs[1].Members(t.Context(), a.ID, group, "", 10)).must(t) {
+		if !u.Suspended {
+			active++
+		}
+	}
+	if active != 1 || refused.Load() == 0 {
+		t.Errorf("%d active owners remain after %d refusals, want exactly 1 after some", active, refused.Load())
+	}
+	Verify(t, dbs[0], a.ID)
+}
