@@ -31,7 +31,7 @@ func Run(t *testing.T) {
 		{"audit_tampering", testTampering}, {"group_commit", testGroupCommit}, {"cancelled_callers", testCancelled},
 		{"two_processes", testTwoProcesses}, {"newer_schema", testNewerSchema},
 		{"start_together", testStartTogether}, {"clocks_apart", testClocks},
-		{"last_owner_by_every_door", testEveryDoor},
+		{"last_owner_by_every_door", testEveryDoor}, {"closed_while_queued", testClosedWhileQueued},
 	} {
 		t.Run(c.name, func(t *testing.T) { Each(t, c.test) })
 	}

@@ -221,3 +221,34 @@ func testEveryDoor(t *testing.T, p *Place) {
 	}
 	Verify(t, dbs[0], a.ID)
 }
+
+// testClosedWhileQueued closes the store while changes are under way, as a server does whose time to stop
+// is over: whoever waits is answered, and truly.
+func testClosedWhileQueued(t *testing.T, p *Place) {
+	db := of(store.Open(t.Context(), p.Options(t))).must(t)
+	a, _ := Account(t, db)
+	answered := make([]error, 300)
+	var begun atomic.Int64
+	var wg sync.WaitGroup
+	for i := range answered {
+		wg.Go(func() {
+			begun.Add(1)
+			_, answered[i] = db.AddUser(t.Context(), a.ID, directory.NewUser{Email: fmt.Sprintf("p%d@example.org", i), DisplayName: "x"}, By())
+		})
+	}
+	for begun.Load() < 200 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := db.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	wg.Wait()
+	db = p.Open(t)
+	for i, heard := range answered {
+		_, err := db.UserByEmail(t.Context(), a.ID, fmt.Sprintf("p%d@example.org", i))
+		if (heard == nil) != (err == nil) {
+			t.Errorf("the caller heard %v, the database says %v", heard, err)
+		}
+	}
+	Verify(t, db, a.ID)
+}
