@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -103,9 +104,7 @@ func TestWrite(t *testing.T) {
 			want := map[string]string{
 				"Content-Type": "application/problem+json", "Cache-Control": "no-store", "Content-Length": fmt.Sprint(w.Body.Len()),
 			}
-			for k, v := range tt.want {
-				want[k] = v
-			}
+			maps.Copy(want, tt.want)
 			if diff := cmp.Diff(want, got); diff != "" || w.Code != tt.err.Kind.Status() {
 				t.Errorf("status %d, header (-want +got):\n%s", w.Code, diff)
 			}

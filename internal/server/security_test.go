@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -39,9 +40,7 @@ func attacked(t testing.TB, kind string, settings map[string]string) target {
 	place := storetest.NewPlace(t, kind)
 	clock := servertest.NewClock(place)
 	all := map[string]string{"trusted_proxies": "127.0.0.1"}
-	for k, v := range settings {
-		all[k] = v
-	}
+	maps.Copy(all, settings)
 	in := servertest.StartAt(t, place, all)
 	tr := http.DefaultTransport.(*http.Transport).Clone()
 	tr.MaxIdleConnsPerHost = 64
