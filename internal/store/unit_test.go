@@ -155,7 +155,7 @@ func TestPurgeInParts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	fill(2*purgeRows+1, now.Add(-time.Minute))
+	fill(purgeRows+1, now.Add(-time.Minute))
 	fill(3, now.Add(time.Minute))
 	if err := db.PurgeTokens(t.Context(), now); err != nil {
 		t.Fatal(err)
@@ -172,7 +172,7 @@ func TestLogStaysShort(t *testing.T) {
 	db.wal.most, db.wal.every = 1<<20, 16
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	for range 3 {
+	for range 2 {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				rows, err := db.query(t.Context(), "SELECT seq FROM audit_links ORDER BY seq LIMIT 300")
@@ -192,7 +192,7 @@ func TestLogStaysShort(t *testing.T) {
 		})
 	}
 	most := int64(0)
-	for db.wal.groups.Load() < 160 {
+	for db.wal.groups.Load() < 128 {
 		time.Sleep(10 * time.Millisecond)
 		if info, err := os.Stat(db.wal.path); err == nil {
 			most = max(most, info.Size())
