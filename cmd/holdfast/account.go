@@ -28,7 +28,10 @@ type accountCreateCmd struct {
 const setupLife = 24 * time.Hour
 
 func (c *accountCreateCmd) Run(ctx context.Context, g *globals, std stdio) error {
-	n := directory.NewAccount{Name: c.Name, OwnerEmail: c.OwnerEmail, OwnerName: c.OwnerName}
+	link, hash := seal.NewCredential("hfl")
+	n := directory.NewAccount{
+		Name: c.Name, OwnerEmail: c.OwnerEmail, OwnerName: c.OwnerName, SetupLink: hash, SetupExpires: time.Now().Add(setupLife),
+	}
 	if err := n.Check(); err != nil {
 		return err
 	}
@@ -40,10 +43,6 @@ func (c *accountCreateCmd) Run(ctx context.Context, g *globals, std stdio) error
 	a, owner, err := h.db.CreateAccount(ctx, n, operator(std))
 	if err != nil {
 		return fmt.Errorf("create account: %w", err)
-	}
-	link, hash := seal.NewCredential("hfl")
-	if err := h.db.CreateSetupLink(ctx, a.ID, owner.ID, hash, time.Now().Add(setupLife)); err != nil {
-		return fmt.Errorf("make set-up link: %w", err)
 	}
 	url := h.cfg.BaseURL(h.cfg.Listen.API) + "/setup#" + link.Reveal()
 	if c.JSON {

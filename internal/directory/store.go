@@ -6,6 +6,7 @@ import (
 
 	"holdfast/internal/audit"
 	"holdfast/internal/problem"
+	"holdfast/internal/seal"
 )
 
 // Store is what the directory needs from a database.
@@ -71,6 +72,9 @@ type NewAccount struct {
 	Name       string
 	OwnerEmail string
 	OwnerName  string
+
+	SetupLink    seal.Hash // hash of the owner's one-time link; the zero Hash for none
+	SetupExpires time.Time
 }
 
 // NewHold is a hold to open.

@@ -43,6 +43,13 @@ func (db *DB) CreateAccount(ctx context.Context, n directory.NewAccount, by audi
 		if _, err := tx.insertMember(id, owners, u.ID); err != nil {
 			return err
 		}
+		if n.SetupLink != (seal.Hash{}) {
+			_, err := tx.exec("INSERT INTO setup_links (hash, account_id, user_id, expires_at) VALUES ($1, $2, $3, $4)",
+				n.SetupLink[:], id, u.ID, n.SetupExpires.UnixMicro())
+			if err != nil {
+				return fmt.Errorf("insert set-up link: %w", err)
+			}
+		}
 		by.Action, by.Target = audit.AccountCreate, "user:"+u.ID
 		return tx.append(id, by.Because("first owner of the new account "+n.Name))
 	})
@@ -72,14 +79,5 @@ func (db *DB) Accounts(ctx context.Context) ([]directory.Account, error) {
 		err = r.Scan(&a.ID, &a.Name, &us)
 		a.CreatedAt = time.UnixMicro(us).UTC()
 		return a, err
-	})
-}
-
-// CreateSetupLink stores a one-time link by which a person sets up sign-in.
-func (db *DB) CreateSetupLink(ctx context.Context, accountID, userID string, hash seal.Hash, expires time.Time) error {
-	return db.do(ctx, accountID, durable, func(tx *Tx) error {
-		_, err := tx.exec("INSERT INTO setup_links (hash, account_id, user_id, expires_at) VALUES ($1, $2, $3, $4)",
-			hash[:], accountID, userID, expires.UnixMicro())
-		return err
 	})
 }

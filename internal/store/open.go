@@ -78,6 +78,7 @@ func openPostgres(ctx context.Context, o Options) (*sql.DB, error) {
 	db.SetMaxOpenConns(30)
 	db.SetMaxIdleConns(30)
 	db.SetConnMaxIdleTime(5 * time.Minute)
+	db.SetConnMaxLifetime(30 * time.Minute) // or one to a server that was demoted since would stay
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to PostgreSQL at %s:%d, database %q, as %q: %w", cfg.Host, cfg.Port, cfg.Database, cfg.User, err), db.Close())
 	}
