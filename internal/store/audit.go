@@ -6,26 +6,22 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strconv"
 	"time"
 
 	"holdfast/internal/audit"
 	"holdfast/internal/problem"
 )
 
-// append links the entry to the account's chain. The heads are written once, at the end of the group.
+// append links the entry to the account's chain. Links and heads are written at the end of the group.
 func (tx *Tx) append(account string, e audit.Entry) error {
 	head, err := tx.head(account)
 	if err != nil {
 		return err
 	}
 	l := head.Next(e, tx.now)
-	_, err = tx.exec(`INSERT INTO audit_links (account_id, seq, at, actor, action, target, outcome, reason, request_id, address, prev, hash)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		account, l.Seq, l.Time.UnixMicro(), l.Entry.Actor, string(l.Entry.Action), l.Entry.Target, string(l.Entry.Outcome),
-		l.Entry.Reason, l.Entry.RequestID, l.Entry.Address, l.Prev[:], l.Hash[:])
-	if err != nil {
-		return fmt.Errorf("append audit link %d of %q: %w", l.Seq, account, err)
-	}
+	tx.links = append(tx.links, l)
 	tx.heads[account] = l.Head()
 	return nil
 }
@@ -57,6 +53,44 @@ func scanHead(account string, row scanner) (audit.Head, error) {
 }
 
 const macPurpose = "audit head"
+
+// writeAudit writes what was appended.
+func (tx *Tx) writeAudit() error {
+	most := 1 // on SQLite a statement is no round trip
+	if tx.db.postgres != "" {
+		most = groupSize
+	}
+	for links := range slices.Chunk(tx.links, most) {
+		args := make([]any, 0, linkColumns*len(links))
+		for _, l := range links {
+			args = append(args, l.AccountID, l.Seq, l.Time.UnixMicro(), l.Entry.Actor, string(l.Entry.Action), l.Entry.Target,
+				string(l.Entry.Outcome), l.Entry.Reason, l.Entry.RequestID, l.Entry.Address, l.Prev[:], l.Hash[:])
+		}
+		if _, err := tx.exec(insertLinks(len(links)), args...); err != nil {
+			return fmt.Errorf("append audit links from %d of %q on: %w", links[0].Seq, links[0].AccountID, err)
+		}
+	}
+	return tx.writeHeads()
+}
+
+const linkColumns = 12
+
+// insertLinks is the text of the statement that inserts so many links.
+func insertLinks(rows int) string {
+	b := []byte("INSERT INTO audit_links (account_id, seq, at, actor, action, target, outcome, reason, request_id, address, prev, hash) VALUES ")
+	for n := range rows * linkColumns {
+		switch {
+		case n == 0:
+			b = append(b, "($"...)
+		case n%linkColumns == 0:
+			b = append(b, "), ($"...)
+		default:
+			b = append(b, ", $"...)
+		}
+		b = strconv.AppendInt(b, int64(n+1), 10)
+	}
+	return string(append(b, ')'))
+}
 
 func (tx *Tx) writeHeads() error {
 	for account, h := range tx.heads {

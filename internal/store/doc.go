@@ -5,8 +5,9 @@
 //
 // Every change is a unit of work ([DB.do]): it runs in a transaction under its account's lock, appends
 // its audit entry, enqueues its jobs, and is committed or never happened. Units that arrive while
-// another commit is on its way share the next transaction, each in a savepoint of its own (group
-// commit): one sync of the disk then serves many of them, and none hears an answer before it.
+// another commit is on its way share the next transaction (group commit): one sync of the disk then
+// serves many of them, and none hears an answer before it. If one fails after it has changed something,
+// the transaction is given up and each of them is run again in one of its own.
 //
 //	SQLite      one writing connection; one group at a time for the whole file
 //	PostgreSQL  one group at a time per account and process; the account's advisory lock, taken

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"holdfast/internal/audit"
 )
 
 // Do runs a durable unit, for tests of what all units have in common.
@@ -30,3 +32,12 @@ func (db *DB) WaitQueued(key string, n int) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// Exec changes rows.
+func (tx *Tx) Exec(query string, args ...any) error {
+	_, err := tx.exec(query, args...)
+	return err
+}
+
+// Append adds an audit entry.
+func (tx *Tx) Append(account string, e audit.Entry) error { return tx.append(account, e) }

@@ -52,7 +52,7 @@ func (db *DB) ImportUsers(ctx context.Context, accountID string, ns []directory.
 		by.Action, by.Target = audit.UserImport, ""
 		return tx.append(accountID, by.Because(fmt.Sprintf("%d people", len(ns))))
 	}
-	return db.enter(accountID, &unit{ctx: ctx, durable: durable, most: time.Hour, run: run, turn: make(chan bool, 1)})
+	return db.enter(accountID, &unit{ctx: ctx, durable: durable, most: time.Hour, alone: true, run: run, turn: make(chan bool, 1)})
 }
 
 // progressEvery is after how many people an import tells how far it is; a multiple of importRows.
@@ -222,6 +222,7 @@ func (m *importer) exec(query string, args []any) (int64, error) {
 		}
 		m.statements[query] = stmt
 	}
+	m.tx.changed = true
 	res, err := stmt.ExecContext(m.tx.ctx, args...)
 	if err != nil {
 		return 0, err

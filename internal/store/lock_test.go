@@ -10,8 +10,8 @@ import (
 	"holdfast/internal/store/storetest"
 )
 
-// TestLocksOfNeighbours: PostgreSQL gives back what was locked in a savepoint when it is rolled back. A
-// neighbour that needs the same lock must take it again.
+// TestLocksOfNeighbours: PostgreSQL gives back what was locked when a transaction is given up. A neighbour
+// that needs the same lock must take it again.
 func TestLocksOfNeighbours(t *testing.T) {
 	db := storetest.NewPlace(t, "postgres").Open(t)
 	a, _ := storetest.Account(t, db)

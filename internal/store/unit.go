@@ -30,6 +30,7 @@ type unit struct {
 	ctx     context.Context
 	durable durability
 	most    time.Duration // how long it may take
+	alone   bool          // shares its transaction with no other unit
 	run     func(tx *Tx) error
 	turn    chan bool // true: done; false: lead the next group
 	err     error
@@ -123,7 +124,10 @@ func (g *groups) take(key string) []*unit {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	w := g.waiting[key]
-	n := min(len(w), groupSize)
+	n := 0
+	for n < min(len(w), groupSize) && (n == 0 || !w[n].alone && !w[0].alone) {
+		n++
+	}
 	g.waiting[key] = w[n:]
 	return w[:n:n]
 }
@@ -159,9 +163,8 @@ func (db *DB) lead(key, account string) {
 	db.trim(group[0].ctx)
 }
 
-// commit runs the units of a group in one transaction. If that fails for another reason than a unit's
-// own error or trouble with the database, each is tried once more alone, so that none suffers for its
-// neighbours.
+// commit runs the units of a group in one transaction. If that fails, and not for trouble with the
+// database, each is tried once more alone, so that none suffers for its neighbours.
 func (db *DB) commit(account string, group []*unit) {
 	if len(group) == 0 {
 		return
@@ -171,9 +174,10 @@ func (db *DB) commit(account string, group []*unit) {
 		return
 	}
 	_, unknown := errors.AsType[*commitError](err)
+	_, own := errors.AsType[*unitError](err)
 	// After a failed commit nobody knows what happened; the caller may read and ask again. While the
 	// database is in trouble, trying each alone would only make them wait one after the other.
-	if len(group) == 1 || unknown || databaseTrouble(err) {
+	if len(group) == 1 || unknown || !own && databaseTrouble(err) {
 		for _, u := range group {
 			u.err = asUnavailable(err)
 		}
@@ -192,6 +196,12 @@ type commitError struct{ err error }
 
 func (e *commitError) Error() string { return "commit: " + e.err.Error() }
 func (e *commitError) Unwrap() error { return e.err }
+
+// unitError is the error of a unit after which its transaction cannot go on.
+type unitError struct{ err error }
+
+func (e *unitError) Error() string { return e.err.Error() }
+func (e *unitError) Unwrap() error { return e.err }
 
 // transact runs the units and commits; the error is about the transaction as a whole. Once it is
 // committed there is none, whatever happens to the connection.
@@ -235,12 +245,15 @@ func (db *DB) transact(account string, group []*unit) (err error) {
 			return err
 		}
 	}
-	for i, u := range group {
-		if err := tx.runUnit(u, i, len(group)); err != nil {
+	for _, u := range group {
+		if err := tx.runUnit(u); err != nil {
 			return err
 		}
 	}
-	if err := tx.writeHeads(); err != nil {
+	if !tx.changed && len(tx.links) == 0 {
+		return nil // there is nothing to commit
+	}
+	if err := tx.writeAudit(); err != nil {
 		return err
 	}
 	if err := sqlTx.Commit(); err != nil {
@@ -280,33 +293,26 @@ func (db *DB) isolation() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 }
 
-// runUnit runs one unit, in a savepoint if it has neighbours. An error is one of the transaction.
-func (tx *Tx) runUnit(u *unit, i, of int) error {
-	alone := of == 1
-	heads, locked := tx.heads, tx.locked
-	tx.heads, tx.locked = maps.Clone(heads), maps.Clone(locked)
-	if !alone {
-		if _, err := tx.tx.ExecContext(tx.ctx, "SAVEPOINT unit"); err != nil {
-			return fmt.Errorf("savepoint: %w", err)
-		}
-	}
+// runUnit runs one unit. One that ends in a problem before it has changed anything leaves no trace, and
+// the transaction goes on. After any other error it cannot: an error is one of the transaction. There are
+// no savepoints, since nearly every unit goes well, and two more statements would cost each of them.
+func (tx *Tx) runUnit(u *unit) error {
+	heads, links, changed := maps.Clone(tx.heads), len(tx.links), tx.changed
+	tx.changed = false
 	u.err = guarded(u.run, tx)
+	clean := !tx.changed
+	tx.changed = tx.changed || changed
+	if u.err == nil {
+		return nil
+	}
 	if r, ok := errors.AsType[*refused](u.err); ok {
 		u.err = r.problem
-	} else if u.err != nil {
-		tx.heads, tx.locked = heads, locked // PostgreSQL gives back the locks taken in a savepoint with it
-		if alone {
-			return u.err
-		}
-		if _, err := tx.tx.ExecContext(tx.ctx, "ROLLBACK TO SAVEPOINT unit"); err != nil {
-			return fmt.Errorf("roll back unit %d of %d: %w", i+1, of, err)
-		}
+		return nil
 	}
-	if !alone {
-		if _, err := tx.tx.ExecContext(tx.ctx, "RELEASE SAVEPOINT unit"); err != nil {
-			return fmt.Errorf("release savepoint: %w", err)
-		}
+	if kind := problem.KindOf(u.err); !clean || kind == problem.Internal || kind == problem.Unavailable {
+		return &unitError{u.err}
 	}
+	tx.heads, tx.links = heads, tx.links[:links]
 	return nil
 }
 
@@ -331,7 +337,10 @@ type Tx struct {
 	db     *DB
 	now    time.Time
 	heads  map[string]audit.Head // of the chains appended to, not yet written
+	links  []audit.Link          // not yet written
 	locked map[string]bool
+
+	changed bool // something has been written, links and heads apart, or a statement has failed
 }
 
 // refuse records that the attempt was turned down, and returns the error with which the unit must end.
@@ -359,7 +368,10 @@ func (tx *Tx) lock(key string) error {
 	return nil
 }
 
-func (tx *Tx) enqueue(list ...jobs.Job) error { return tx.db.queue.Enqueue(tx.ctx, tx.tx, list...) }
+func (tx *Tx) enqueue(list ...jobs.Job) error {
+	tx.changed = true
+	return tx.db.queue.Enqueue(tx.ctx, tx.tx, list...)
+}
 
 func (tx *Tx) exec(query string, args ...any) (rows int64, err error) {
 	var res sql.Result
@@ -369,9 +381,12 @@ func (tx *Tx) exec(query string, args ...any) (rows int64, err error) {
 		res, err = tx.tx.ExecContext(tx.ctx, query, args...)
 	}
 	if err != nil {
+		tx.changed = true // PostgreSQL goes no further with this transaction
 		return 0, err
 	}
-	return res.RowsAffected()
+	rows, err = res.RowsAffected()
+	tx.changed = tx.changed || rows > 0 || err != nil
+	return rows, err
 }
 
 func (tx *Tx) row(query string, args ...any) *sql.Row {
