@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 func TestScriptsPostgres(t *testing.T) {
 	for _, name := range []string{"account", "app", "user", "group", "import", "audit_export"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			database := storetest.Postgres(t)
 			testscript.Run(t, params(testscript.Params{Files: []string{"testdata/" + name + ".txtar"}}, []string{"HOLDFAST_DATABASE=" + database}))
 		})

@@ -218,6 +218,13 @@ func (c *userImportCmd) createReport() (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write report: %w", err)
 	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() { // it may have been there, open to others; a device stays as it is
+		err = f.Chmod(0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("write report: %w", err), f.Close())
+	}
 	return f, nil
 }
 
