@@ -48,11 +48,26 @@ func (db *DB) ImportUsers(ctx context.Context, accountID string, ns []directory.
 		if err := m.flush(); err != nil {
 			return err
 		}
+		if err := tx.analyze(); err != nil {
+			return err
+		}
 		progress(len(ns))
 		by.Action, by.Target = audit.UserImport, ""
 		return tx.append(accountID, by.Because(fmt.Sprintf("%d people", len(ns))))
 	}
 	return db.enter(accountID, &unit{ctx: ctx, durable: durable, most: time.Hour, alone: true, run: run, turn: make(chan bool, 1)})
+}
+
+// analyze tells PostgreSQL's planner what the tables hold now. By itself it notices within minutes; until
+// then it takes the account for small, and reads all of it for one page, or to look at its owners.
+func (tx *Tx) analyze() error {
+	if tx.db.postgres == "" {
+		return nil // SQLite plans by the indexes alone
+	}
+	if _, err := tx.tx.ExecContext(tx.ctx, "ANALYZE users, group_members"); err != nil {
+		return fmt.Errorf("analyze tables: %w", err)
+	}
+	return nil
 }
 
 // progressEvery is after how many people an import tells how far it is; a multiple of importRows.
