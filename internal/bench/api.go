@@ -149,7 +149,7 @@ func (s *sides) round(i int, o order) (result, error) {
 		return r, err
 	}
 	if r.Error != "" {
-		return r, fmt.Errorf("%s, asked of %s: %s", o.What, s.servers[i].name, r.Error)
+		return r, fmt.Errorf("%s, asked of %s: %s%s", o.What, s.servers[i].name, r.Error, s.servers[i].last)
 	}
 	return r, nil
 }

@@ -16,9 +16,11 @@ import (
 // caller is one keep-alive connection. It speaks as much HTTP/1.1 as the two servers answer with, since
 // a whole client would take as long as a server and so bring all ratios closer to 1.
 type caller struct {
+	url     string // of the server
 	conn    net.Conn
 	in      *bufio.Reader
 	host    string
+	used    time.Time // when it was last
 	account account
 	people  []string // of the account, for this caller alone
 
@@ -34,20 +36,33 @@ type caller struct {
 	took      []time.Duration
 }
 
-func dial(ctx context.Context, url string, a account) (*caller, error) {
-	host, ok := strings.CutPrefix(url, "http://")
-	if !ok {
-		return nil, fmt.Errorf("the server's URL %q does not begin with http://", url)
+// idle is how long a connection is trusted to be there still. A server closes one that is not used.
+const idle = 30 * time.Second
+
+// connect opens the connection if there is none, or not lately.
+func (c *caller) connect(ctx context.Context, now time.Time) error {
+	if c.conn != nil && now.Sub(c.used) < idle {
+		return nil
+	}
+	c.close()
+	var ok bool
+	if c.host, ok = strings.CutPrefix(c.url, "http://"); !ok {
+		return fmt.Errorf("the server's URL %q does not begin with http://", c.url)
 	}
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", host)
+	conn, err := d.DialContext(ctx, "tcp", c.host)
 	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return fmt.Errorf("connect: %w", err)
 	}
-	return &caller{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), host: host, account: a}, nil
+	c.conn, c.in = conn, bufio.NewReaderSize(conn, 64<<10)
+	return nil
 }
 
-func (c *caller) close() { _ = c.conn.Close() }
+func (c *caller) close() {
+	if c.conn != nil {
+		_ = c.conn.Close() // nothing was left to be sent
+	}
+}
 
 // begin starts walks anew; people go on where they were.
 func (c *caller) begin() { c.page, c.walked, c.turn = "", 0, 0 }

@@ -115,7 +115,7 @@ type account struct {
 const tokenLife = 24 * time.Hour
 
 // fill makes an account with one OAuth application, and people up to the size. With listed, the ids
-// of the people are read back.
+// of the people are read back; else a few of them are suspended.
 func (o Options) fill(ctx context.Context, p place, size int, listed bool, progress func(done int)) (a account, err error) {
 	db, err := o.open(ctx, p)
 	if err != nil {
@@ -134,6 +134,9 @@ func (o Options) fill(ctx context.Context, p place, size int, listed bool, progr
 	if err := db.ImportUsers(ctx, a.ID, people(size-1), progress, by); err != nil {
 		return a, fmt.Errorf("import people: %w", err)
 	}
+	if !listed {
+		return a, suspendFew(ctx, db, a.ID, by)
+	}
 	for q := (directory.ListQuery{Limit: 1000}); listed; {
 		us, err := db.ListUsers(ctx, a.ID, q)
 		if err != nil {
@@ -148,6 +151,23 @@ func (o Options) fill(ctx context.Context, p place, size int, listed bool, progr
 		listed = len(us) == q.Limit
 	}
 	return a, nil
+}
+
+// few is how many people are suspended, far behind in the order of ids, so that whoever looks for them
+// among all has a long way to go.
+const few = 10
+
+func suspendFew(ctx context.Context, db *store.DB, account string, by audit.Entry) error {
+	us, err := db.ListUsers(ctx, account, directory.ListQuery{After: "X", Limit: few})
+	if err != nil {
+		return fmt.Errorf("list people: %w", err)
+	}
+	for _, u := range us {
+		if _, err := db.SuspendUser(ctx, account, u.ID, directory.NewHold{Holder: by.Actor}, by); err != nil {
+			return fmt.Errorf("suspend %q: %w", u.ID, err)
+		}
+	}
+	return nil
 }
 
 // credentials makes an application that may do everything, and a token.

@@ -56,13 +56,16 @@ func openFloor(ctx context.Context, s served) (*floorSQL, error) {
 	if err := onEach(ctx, lazy, relax); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
-	for db, queries := range map[*sql.DB][]string{
-		read:   {floorTokenQuery, floorUserQuery, floorUsersQuery, floorSecretQuery},
-		synced: {floorSetState, floorOpenHold, floorReleaseHold},
-		lazy:   {floorInsertToken},
+	for _, on := range []struct {
+		db      *sql.DB
+		queries []string
+	}{
+		{read, []string{floorTokenQuery, floorUserQuery, floorUsersQuery, floorSecretQuery}},
+		{synced, []string{floorSetState, floorOpenHold, floorReleaseHold}},
+		{lazy, []string{floorInsertToken}},
 	} {
-		for _, q := range queries {
-			stmt, err := db.PrepareContext(ctx, q)
+		for _, q := range on.queries {
+			stmt, err := on.db.PrepareContext(ctx, q)
 			if err != nil {
 				return nil, errors.Join(fmt.Errorf("prepare %q: %w", q, err), f.close())
 			}

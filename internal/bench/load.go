@@ -30,6 +30,7 @@ type order struct {
 	For      time.Duration `json:"for"`
 	Conns    int           `json:"conns"`
 	PageSize int           `json:"page_size"` // of lists
+	Filter   string        `json:"filter"`    // of lists
 	Pages    []string      `json:"pages"`     // tokens of the pages to list, for [pageRound]
 }
 
@@ -90,7 +91,7 @@ func (g *generator) close() {
 }
 
 // at returns the callers of a server. Each has a share of the people for itself, in no order.
-func (g *generator) at(ctx context.Context, url string) ([]*caller, error) {
+func (g *generator) at(url string) ([]*caller, error) {
 	if cs := g.callers[url]; cs != nil {
 		return cs, nil
 	}
@@ -103,10 +104,7 @@ func (g *generator) at(ctx context.Context, url string) ([]*caller, error) {
 	random.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 	var cs []*caller
 	for i := range connections {
-		c, err := dial(ctx, url, a)
-		if err != nil {
-			return nil, err
-		}
+		c := &caller{url: url, account: a}
 		for j := i; j < len(shuffled); j += connections {
 			c.people = append(c.people, shuffled[j])
 		}
@@ -118,11 +116,16 @@ func (g *generator) at(ctx context.Context, url string) ([]*caller, error) {
 
 // round lets the callers work for a time.
 func (g *generator) round(ctx context.Context, o order) (result, error) {
-	all, err := g.at(ctx, o.URL)
+	all, err := g.at(o.URL)
 	if err != nil {
 		return result{}, err
 	}
 	cs := all[:min(len(all), o.Conns)]
+	for _, c := range cs {
+		if err := c.connect(ctx, g.now()); err != nil {
+			return result{}, err
+		}
+	}
 	do, ok := works[o.What]
 	if !ok {
 		return result{}, fmt.Errorf("no work is named %q", o.What)
@@ -135,12 +138,13 @@ func (g *generator) round(ctx context.Context, o order) (result, error) {
 		wait.Go(func() { errs[i] = c.work(do, o, &done, g.now) })
 	}
 	wait.Wait()
-	r := result{Seconds: g.now().Sub(start).Seconds()}
+	end := g.now()
+	r := result{Seconds: end.Sub(start).Seconds()}
 	var took []time.Duration
 	for _, c := range cs {
 		took = append(took, c.took...)
 		r.Tokens = append(r.Tokens, c.tokens...)
-		c.tokens = nil
+		c.tokens, c.used = nil, end
 	}
 	r.Requests = len(took)
 	if r.Requests > 0 {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -46,8 +47,10 @@ func Pages(ctx context.Context, o Options) (report Report, err error) {
 	}
 	ms.look(s.at[0].PID)
 	for _, where := range pagePlaces {
+		each := order{What: workPage, For: o.Duration / time.Duration(o.Rounds), Conns: 1, PageSize: cmp.Or(where.size, pageSize), Filter: where.filter}
 		rounds, err := s.turns(func(i int) order {
-			return order{What: workPage, For: o.Duration / time.Duration(o.Rounds), Conns: 1, PageSize: pageSize, Pages: where.of(tokens[i])}
+			each.Pages = where.of(tokens[i])
+			return each
 		}, func(done float64) { o.Progress(where.name, done) })
 		if err != nil {
 			return report, err
@@ -107,13 +110,16 @@ func (s *sides) walk(progress func(string, float64)) (tokens [2][]string, err er
 
 // pagePlaces are the pages that are measured, chosen from the tokens of all.
 var pagePlaces = []struct {
-	name string
-	of   func(all []string) []string
+	name   string
+	size   int // 0 for a page of 100
+	filter string
+	of     func(all []string) []string
 }{
-	{"first page", func(all []string) []string { return all[:1] }},
-	{"middle page", func(all []string) []string { return all[len(all)/2 : len(all)/2+1] }},
-	{"last page", func(all []string) []string { return all[len(all)-1:] }},
-	{"any page", func(all []string) []string {
+	{name: "first page", of: func(all []string) []string { return all[:1] }},
+	{name: "middle page", of: func(all []string) []string { return all[len(all)/2 : len(all)/2+1] }},
+	{name: "last page", of: func(all []string) []string { return all[len(all)-1:] }},
+	{name: "few suspended", size: few, filter: "user.isSuspended()", of: func(all []string) []string { return all[:1] }},
+	{name: "any page", of: func(all []string) []string {
 		some := slices.Clone(all)
 		random := rand.New(rand.NewPCG(3, 4)) // the same pages in each benchmark
 		random.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })

@@ -58,6 +58,9 @@ func (c *caller) listNext(o order) error {
 // list lists a page, checks that it is full, and returns the token of the next.
 func (c *caller) list(o order, token string) (next string, err error) {
 	path := c.users() + "?max_page_size=" + strconv.Itoa(o.PageSize)
+	if o.Filter != "" {
+		path += "&filter=" + o.Filter
+	}
 	if token != "" {
 		path += "&page_token=" + token
 	}
