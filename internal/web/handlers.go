@@ -67,7 +67,7 @@ func New(cfg Config) (*Handlers, error) {
 func (h *Handlers) endpoint(e *endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rw := w.(*response)
-		rw.err = h.serve(rw, r, e)
+		rw.err = guard(rw, r, func(rw *response, r *http.Request) error { return h.serve(rw, r, e) })
 	})
 }
 
@@ -152,7 +152,7 @@ func (h *Handlers) serve(w *response, r *http.Request, e *endpoint) error {
 	if r.Body != http.NoBody {
 		r.Body = http.MaxBytesReader(w, r.Body, most)
 	}
-	return guard(route.Handle, w, r)
+	return route.Handle(w, r)
 }
 
 func (h *Handlers) mayBePlain(r *http.Request) bool {
@@ -170,14 +170,14 @@ func cleanPath(p string) bool {
 	return c == p || c != "/" && c+"/" == p
 }
 
-// guard runs the handler; a panic is an error like any other, with its stack for the log.
-func guard(handle Handler, w *response, r *http.Request) (err error) {
+// guard runs what serves a request; a panic is an error like any other, with its stack for the log.
+func guard(w *response, r *http.Request, serve func(*response, *http.Request) error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 	}()
-	return handle(w, r)
+	return serve(w, r)
 }
 
 // authorize checks, in this order: a bearer token is there; it is live; it belongs to the account in

@@ -26,6 +26,9 @@ import (
 type tokens map[string]web.Principal
 
 func (t tokens) Authorize(_ context.Context, token string) (web.Principal, error) {
+	if token == "panic" {
+		panic("secret detail")
+	}
 	if p, ok := t[token]; ok {
 		return p, nil
 	}
@@ -145,6 +148,7 @@ func TestRequests(t *testing.T) {
 		{"form_broken", "POST", "/v1/oauth/token", "", "a=%zz", form, 400, "percent-encode", ""},
 		{"body_too_large", "POST", "/v1/oauth/token", "", "a=" + strings.Repeat("x", 2000), form, 413, "invalid_request", ""},
 		{"panic", "GET", "/panic", "", "", nil, 500, `"detail":"internal error"`, ""},
+		{"panic_before_the_handler", "GET", users, "panic", "", nil, 500, `"code":13`, ""},
 		{"fault", "GET", "/fault", "", "", nil, 500, `"detail":"internal error"`, ""},
 	}
 	for _, tt := range tests {
