@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -24,6 +25,12 @@ import (
 // watch learns the credentials that pass by, issued or presented, and reports errors that repeat one.
 func (in *Instance) watch(t testing.TB, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { // of a check, since the server itself makes an answer of it
+			if v := recover(); v != nil {
+				t.Errorf("%s %s: panic: %v\n%s", r.Method, mask(r.URL.Path), v, debug.Stack())
+				panic(http.ErrAbortHandler)
+			}
+		}()
 		in.Secrets.Learn(presented(r))
 		answer := &writes{ResponseWriter: w}
 		next.ServeHTTP(answer, r)

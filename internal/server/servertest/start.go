@@ -71,7 +71,11 @@ func StartWrapped(t testing.TB, place *storetest.Place, settings map[string]stri
 		t.Fatal(err)
 	}
 	in.Server, err = server.New(t.Context(), cfg, server.Options{
-		Log: slog.New(slog.NewJSONHandler(io.MultiWriter(in.Log, t.Output()), nil)), Now: place.Now,
+		Log: slog.New(slog.NewMultiHandler(
+			slog.NewJSONHandler(in.Log, nil),
+			slog.NewJSONHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}), // broken connections too
+		)),
+		Now:  place.Now,
 		Wrap: func(h http.Handler) http.Handler { return wrap(in.watch(t, Contract(t, h))) },
 	})
 	if err != nil {
