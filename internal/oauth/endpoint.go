@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -22,6 +23,7 @@ type authenticated struct {
 	accountID string
 	clientID  string
 	secretID  string
+	usedAt    time.Time // the client, before
 	form      map[string]string
 	by        audit.Entry // actor and request filled in
 }
@@ -119,7 +121,7 @@ func (s *Service) authenticate(r *http.Request, id string, secret seal.Secret, a
 		}
 	}
 	if known.AccountID != "" {
-		a.accountID = known.AccountID
+		a.accountID, a.usedAt = known.AccountID, known.LastUsedAt
 	}
 	hash, parseErr := seal.ParseCredential(SecretPrefix, secret.Reveal())
 	for _, k := range padded(known.Secrets) {

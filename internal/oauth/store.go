@@ -48,8 +48,9 @@ type Store interface {
 
 // ClientSecrets is what client authentication compares with.
 type ClientSecrets struct {
-	AccountID string
-	Secrets   []StoredSecret
+	AccountID  string
+	LastUsedAt time.Time // as in Client
+	Secrets    []StoredSecret
 }
 
 // StoredSecret is a secret as it is kept.
@@ -66,6 +67,9 @@ type Token struct {
 	SecretID  string
 	IssuedAt  time.Time
 	ExpiresAt time.Time
+
+	// ClientUsedAt is ClientSecrets.LastUsedAt, by which IssueToken sees whether to note this use.
+	ClientUsedAt time.Time
 }
 
 // TokenState is a token with what decides whether it is worth something now.

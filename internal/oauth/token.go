@@ -34,7 +34,7 @@ func (s *Service) issue(w http.ResponseWriter, r *http.Request, a authenticated)
 	now := s.Now().UTC()
 	err := s.Store.IssueToken(r.Context(), Token{
 		Hash: hash, AccountID: a.accountID, ClientID: a.clientID, SecretID: a.secretID,
-		IssuedAt: now, ExpiresAt: now.Add(TokenLife),
+		IssuedAt: now, ExpiresAt: now.Add(TokenLife), ClientUsedAt: a.usedAt,
 	}, a.by)
 	if err != nil {
 		return err

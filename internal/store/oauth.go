@@ -175,13 +175,14 @@ func (db *DB) RevokeClient(ctx context.Context, accountID, id string, by audit.E
 // application and one that never was take the same time.
 func (db *DB) LiveSecrets(ctx context.Context, clientID string, now time.Time) (oauth.ClientSecrets, error) {
 	var known oauth.ClientSecrets
-	rows, err := db.query(ctx, `SELECT c.account_id, s.id, s.hash FROM clients c LEFT JOIN client_secrets s
+	var used sql.NullInt64
+	rows, err := db.query(ctx, `SELECT c.account_id, c.last_used_at, s.id, s.hash FROM clients c LEFT JOIN client_secrets s
 		ON s.client_id = c.id AND c.revoked_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > $1)
 		WHERE c.id = $2`, now.UnixMicro(), clientID)
 	secrets, err := collect(rows, err, func(r scanner) (s oauth.StoredSecret, err error) {
 		var id sql.NullString // NULL: no secret is alive, but whose application it is, the audit log wants to know
 		var hash []byte
-		err = r.Scan(&known.AccountID, &id, &hash)
+		err = r.Scan(&known.AccountID, &used, &id, &hash)
 		s.ID = id.String
 		copy(s.Hash[:], hash)
 		return s, err
@@ -192,6 +193,7 @@ func (db *DB) LiveSecrets(ctx context.Context, clientID string, now time.Time) (
 	if known.AccountID == "" {
 		return known, errNoClient(clientID)
 	}
+	known.LastUsedAt = at(used)
 	if secrets[0].ID != "" {
 		known.Secrets = secrets
 	}
@@ -204,22 +206,18 @@ const lastUsedEvery = time.Minute
 // IssueToken implements [oauth.Store].
 func (db *DB) IssueToken(ctx context.Context, t oauth.Token, by audit.Entry) error {
 	return db.do(ctx, t.AccountID, lazy, func(tx *Tx) error {
-		// Read again under the lock: the application may have been revoked since its secret was checked.
-		var used sql.NullInt64
-		err := tx.row(`SELECT c.last_used_at FROM clients c JOIN client_secrets s ON s.client_id = c.id
-			WHERE c.id = $1 AND s.id = $2 AND c.revoked_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > $3)`,
-			t.ClientID, t.SecretID, t.IssuedAt.UnixMicro()).Scan(&used)
-		if errors.Is(err, sql.ErrNoRows) {
-			return problem.Coded(problem.Unauthenticated, "invalid_client", "the application or its secret was revoked just now")
-		}
+		// Under the lock it is seen once more: the application may have been revoked since its secret was checked.
+		n, err := tx.exec(`INSERT INTO tokens (hash, account_id, client_id, secret_id, issued_at, expires_at)
+			SELECT $1, c.account_id, c.id, s.id, $2, $3 FROM clients c JOIN client_secrets s ON s.client_id = c.id
+			WHERE c.id = $4 AND s.id = $5 AND c.revoked_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > $2)`,
+			t.Hash[:], t.IssuedAt.UnixMicro(), t.ExpiresAt.UnixMicro(), t.ClientID, t.SecretID)
 		if err != nil {
-			return fmt.Errorf("read application: %w", err)
-		}
-		if _, err := tx.exec("INSERT INTO tokens (hash, account_id, client_id, secret_id, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
-			t.Hash[:], t.AccountID, t.ClientID, t.SecretID, t.IssuedAt.UnixMicro(), t.ExpiresAt.UnixMicro()); err != nil {
 			return fmt.Errorf("insert token: %w", err)
 		}
-		if !used.Valid || t.IssuedAt.Sub(at(used)) >= lastUsedEvery {
+		if n == 0 {
+			return problem.Coded(problem.Unauthenticated, "invalid_client", "the application or its secret was revoked just now")
+		}
+		if t.IssuedAt.Sub(t.ClientUsedAt) >= lastUsedEvery {
 			if _, err := tx.exec("UPDATE clients SET last_used_at = $1 WHERE id = $2", t.IssuedAt.UnixMicro(), t.ClientID); err != nil {
 				return fmt.Errorf("note use of application: %w", err)
 			}

@@ -235,15 +235,8 @@ func (db *DB) transact(account string, group []*unit) (err error) {
 	}
 	defer func() { _ = sqlTx.Rollback() }() // fails when the transaction has ended already, which is what we want
 	tx := &Tx{ctx: ctx, tx: sqlTx, db: db, now: db.now().UTC(), heads: map[string]audit.Head{}, locked: map[string]bool{}}
-	if db.postgres != "" {
-		if level == lazy {
-			if _, err := sqlTx.ExecContext(ctx, "SET LOCAL synchronous_commit = off"); err != nil {
-				return fmt.Errorf("relax durability: %w", err)
-			}
-		}
-		if err := tx.lock(account); err != nil {
-			return err
-		}
+	if err := tx.enterAccount(account, level); err != nil {
+		return err
 	}
 	for _, u := range group {
 		if err := tx.runUnit(u); err != nil {
@@ -356,12 +349,27 @@ func (tx *Tx) refuse(account string, by audit.Entry, p *problem.Error) error {
 	return &refused{p}
 }
 
+const takeLock = "pg_advisory_xact_lock(hashtextextended($1, 0))"
+
+// enterAccount takes the lock of the account, and sets the durability, in one statement: on PostgreSQL each
+// is a round trip for which all who want the account must wait.
+func (tx *Tx) enterAccount(account string, level durability) error {
+	if tx.db.postgres == "" || level == durable {
+		return tx.lock(account)
+	}
+	if _, err := tx.tx.ExecContext(tx.ctx, "SELECT set_config('synchronous_commit', 'off', TRUE), "+takeLock, account); err != nil {
+		return fmt.Errorf("relax durability and lock %q: %w", account, err)
+	}
+	tx.locked[account] = true
+	return nil
+}
+
 // lock makes the transaction the only one for the key until it ends. On SQLite it is so anyway.
 func (tx *Tx) lock(key string) error {
 	if tx.db.postgres == "" || tx.locked[key] {
 		return nil
 	}
-	if _, err := tx.tx.ExecContext(tx.ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key); err != nil {
+	if _, err := tx.tx.ExecContext(tx.ctx, "SELECT "+takeLock, key); err != nil {
 		return fmt.Errorf("lock %q: %w", key, err)
 	}
 	tx.locked[key] = true
