@@ -176,13 +176,13 @@ func (tx *Tx) insertUser(account string, n directory.NewUser) (directory.User, e
 	return u, nil
 }
 
-// countOwners is asked for each suspension. That lifecycle is compared with the other value keeps the
-// planner from the index of active people, which it would read as a whole while it knows no better.
+// countOwners is asked for each suspension, so it must not look at more than the owners. The group comes
+// from a subquery, or SQLite would begin with everybody who is in any group; lifecycle is compared with its
+// other value, or PostgreSQL, while it knows no better, would read the whole index of active people.
 const countOwners = `SELECT COALESCE(SUM(CASE WHEN u.id = $1 THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN u.id = $1 THEN 0 ELSE 1 END), 0)
-	FROM groups g
-	JOIN group_members m ON m.account_id = g.account_id AND m.group_id = g.id
-	JOIN users u ON u.account_id = m.account_id AND u.id = m.user_id
-	WHERE g.account_id = $2 AND g.kind = 'owners' AND u.lifecycle <> 'invited' AND u.suspended = $3`
+	FROM group_members m JOIN users u ON u.account_id = m.account_id AND u.id = m.user_id
+	WHERE m.account_id = $2 AND m.group_id = (SELECT id FROM groups WHERE account_id = $2 AND kind = 'owners')
+	AND u.lifecycle <> 'invited' AND u.suspended = $3`
 
 // isLastOwner reports whether the account would have no active owner without this person.
 func (tx *Tx) isLastOwner(u directory.User) (bool, error) {

@@ -46,9 +46,9 @@ CREATE TABLE holds (
   released_at    BIGINT, -- NULL: open
   released_by    TEXT    NOT NULL DEFAULT '',
   release_reason TEXT    NOT NULL DEFAULT '',
-  PRIMARY KEY (account_id, id)
+  PRIMARY KEY (account_id, user_id, opened_at, id)
 );
-CREATE INDEX holds_user ON holds (account_id, user_id, opened_at);
+CREATE UNIQUE INDEX holds_id ON holds (account_id, id);
 CREATE UNIQUE INDEX holds_open ON holds (account_id, user_id, holder) WHERE released_at IS NULL;
 
 CREATE TABLE groups (
@@ -68,11 +68,11 @@ CREATE TABLE group_members (
   group_id   TEXT COLLATE "C"    NOT NULL,
   user_id    TEXT COLLATE "C"    NOT NULL,
   added_at   BIGINT NOT NULL,
-  PRIMARY KEY (account_id, group_id, user_id),
+  PRIMARY KEY (account_id, user_id, group_id),
   FOREIGN KEY (account_id, group_id) REFERENCES groups (account_id, id),
   FOREIGN KEY (account_id, user_id) REFERENCES users (account_id, id)
 );
-CREATE INDEX group_members_user ON group_members (account_id, user_id);
+CREATE INDEX group_members_group ON group_members (account_id, group_id, user_id);
 
 -- One-time links by which a person sets up sign-in. The link's text is stored as a hash.
 CREATE TABLE setup_links (
@@ -82,6 +82,7 @@ CREATE TABLE setup_links (
   expires_at BIGINT NOT NULL,
   used_at    BIGINT
 );
+CREATE INDEX setup_links_user ON setup_links (account_id, user_id);
 
 -- +goose Down
 DROP TABLE setup_links;
