@@ -47,8 +47,8 @@ func API(ctx context.Context, o Options) (report Report, err error) {
 			return report, fmt.Errorf("there is no row %q; there are %v", name, APIRows())
 		}
 	}
-	if o.People < pageSize || o.People%pageSize != 0 {
-		return report, fmt.Errorf("the account cannot have %d people; the number must be a multiple of %d", o.People, pageSize)
+	if err := o.check(); err != nil {
+		return report, err
 	}
 	dir, remove, err := o.workspace()
 	if err != nil {
@@ -88,6 +88,19 @@ func API(ctx context.Context, o Options) (report Report, err error) {
 		report.Rows = append(report.Rows, newRow(name, perSecond, rounds, result.perSecond))
 	}
 	return report, nil
+}
+
+// check refuses what could not be measured.
+func (o Options) check() error {
+	switch {
+	case o.People < pageSize || o.People%pageSize != 0:
+		return fmt.Errorf("the account cannot have %d people; the number must be a multiple of %d", o.People, pageSize)
+	case o.Rounds < 1:
+		return fmt.Errorf("there cannot be %d rounds; at least one round is needed", o.Rounds)
+	case o.Duration <= 0:
+		return fmt.Errorf("the duration cannot be %s; it must be longer than 0", o.Duration)
+	}
+	return nil
 }
 
 func (o Options) served(p place, dir string) served {

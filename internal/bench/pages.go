@@ -17,6 +17,9 @@ const fewPeople = 1000
 // people in a database of its own, asked for on one connection; and the memory of the server after the
 // people were imported and listed while it ran.
 func Pages(ctx context.Context, o Options) (report Report, err error) {
+	if err := o.check(); err != nil {
+		return report, err
+	}
 	dir, remove, err := o.workspace()
 	if err != nil {
 		return report, err

@@ -12,7 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // openSQLite opens the file twice: many connections that read, one that writes. To inspect, the former do.
@@ -49,10 +50,25 @@ func openSQLite(ctx context.Context, o Options) (read, write *sql.DB, err error)
 	}
 	write.SetMaxOpenConns(1)
 	write.SetConnMaxLifetime(0)
-	if err := write.PingContext(ctx); err != nil { // makes the file a WAL database before readers connect
+	if err := firstConnect(ctx, write); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), write.Close(), read.Close())
 	}
 	return read, write, nil
+}
+
+// firstConnect makes the file a WAL database before readers connect. Of processes that do so at the same
+// time all but one are told at once that the file is busy, whatever their busy timeout: each waits with a
+// shared lock that the others want gone.
+func firstConnect(ctx context.Context, write *sql.DB) error {
+	err := write.PingContext(ctx)
+	for range migrateAttempts {
+		if e, ok := errors.AsType[*sqlite.Error](err); !ok || e.Code()&0xff != sqlite3.SQLITE_BUSY || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(migratePause)
+		err = write.PingContext(ctx)
+	}
+	return err
 }
 
 func sqliteDSN(path, txlock string, pragmas []string) string {
