@@ -23,11 +23,25 @@ type Route struct {
 	MaxBody int64 // bytes of request body; 0 means Config.MaxBody
 }
 
-// Access says who may call a route. Make one with [Public] or [Scope].
+// Access says who may call a route. Make one with [Public], [Scope] or [SignedIn].
 type Access struct {
 	public string // why no credentials are needed
 	scope  string // the scope that the bearer token's application must have
+	role   Role   // the role that the person of the session must have
+	fresh  bool   // the person must have shown who she is a short while ago
+	guest  bool   // a session is looked up, but need not be there
 }
+
+// Role is what a person may do in the console.
+type Role string
+
+// The roles. Everybody who is signed in is a Member.
+const (
+	Member       Role = "member"       // sees what is her own
+	Integrations Role = "integrations" // manages integrations
+	People       Role = "people"       // manages people, groups, and the account's settings
+	Owner        Role = "owner"        // manages owners
+)
 
 // Public lets anybody call. The reason is for the reader of the route table, and must be given.
 func Public(reason string) Access { return Access{public: reason} }
@@ -36,21 +50,62 @@ func Public(reason string) Access { return Access{public: reason} }
 // wildcard {account}, the token must belong to that account.
 func Scope(scope string) Access { return Access{scope: scope} }
 
+// SignedIn asks for a session of a person who has the role.
+func SignedIn(role Role) Access { return Access{role: role} }
+
+// Fresh asks in addition for an authentication of a short while ago (see [Principal].Fresh).
+func (a Access) Fresh() Access {
+	a.fresh = true
+	return a
+}
+
+// Guest is [Public] for pages that look different to who is signed in: a session is looked up, but
+// need not be there.
+func Guest(reason string) Access { return Access{public: reason, guest: true} }
+
 // String is the access in words, for the route table that `holdfast doctor` and tests print.
 func (a Access) String() string {
-	if a.scope != "" {
+	switch {
+	case a.scope != "":
 		return "scope " + a.scope
+	case a.fresh:
+		return "role " + string(a.role) + ", fresh"
+	case a.role != "":
+		return "role " + string(a.role)
 	}
 	return "public: " + a.public
 }
 
-func (a Access) declared() bool { return a.scope != "" || a.public != "" }
+func (a Access) declared() bool { return a.scope != "" || a.public != "" || a.role != "" }
 
-// Principal is who a bearer token speaks for.
+// browser reports whether the route is for browsers, with cookies, and needs the protection that goes
+// with them.
+func (a Access) browser() bool { return a.role != "" || a.guest }
+
+// Principal is who a bearer token or a session speaks for.
 type Principal struct {
-	Actor     string   // as in audit entries: "client:<uuid>"
-	AccountID string   // the account the token is bound to
+	Actor     string   // as in audit entries: "client:<uuid>" or "user:<id>"
+	AccountID string   // the account the token or session is bound to
 	Scopes    []string // what the application may do now, not when the token was issued
+
+	UserID    string // of a session; empty for a token
+	SessionID string
+	Name      string // as the person is shown
+	Email     string
+	Account   string // name of the account
+	Roles     []Role // what the person may do now
+	Fresh     bool   // she has authenticated a short while ago
+}
+
+// Has reports whether the person has the role.
+func (p Principal) Has(role Role) bool { return slices.Contains(p.Roles, role) }
+
+// Sessions checks session cookies.
+type Sessions interface {
+	// Session returns whom the session speaks for, read from the database at the time of the call. One
+	// that is unknown, ended or expired is a problem of kind Unauthenticated; the principal is then
+	// filled in as far as it is known.
+	Session(ctx context.Context, token, address string) (Principal, error)
 }
 
 // Authorizer checks bearer tokens.

@@ -1,0 +1,68 @@
+package signin
+
+import "time"
+
+// Category says how a try ended, in the words of the Events API (contract 4.5).
+type Category string
+
+// The categories that signing in here can have; the firewall's are with the firewall.
+const (
+	Success           Category = "success"
+	CredentialsFailed Category = "credentials_failed"
+	MFAFailed         Category = "mfa_failed"
+	SSOFailed         Category = "sso_failed"
+	FirewallFailed    Category = "firewall_failed"
+)
+
+// Type says it more closely.
+type Type string
+
+// The types that signing in here can have.
+const (
+	CredentialsOK     Type = "credentials_ok"
+	MFAOK             Type = "mfa_ok"
+	PasswordSecretBad Type = "password_secret_bad" // e-mail or password is wrong
+	MFAMissing        Type = "mfa_missing"
+	TOTPBad           Type = "totp_bad"
+	TOTPTimeout       Type = "totp_timeout"
+	CodeBad           Type = "code_bad" // a recovery code or a set-up link
+	CodeTimeout       Type = "code_timeout"
+	U2FBad            Type = "u2f_bad" // a passkey
+	U2FTimeout        Type = "u2f_timout"
+	NonSSOUser        Type = "non_sso_user"
+	SSOUserMismatch   Type = "sso_user_mismatch"
+	AllBlocked        Type = "all_blocked" // suspended, or slowed down after too many failures
+)
+
+// Attempt is one try to enter.
+type Attempt struct {
+	ID        string
+	AccountID string // empty: of no account, since the e-mail is nobody's
+	At        time.Time
+	Category  Category
+	Type      Type
+	Details   string // what the Events API calls details.value; empty for null
+	SessionID string // of the session that came of it, or of the try
+	UserID    string // empty: nobody
+	Name      string
+	Email     string // as it is stored, or as it was typed
+	Method    Method
+	Client    Client
+}
+
+// Client is the browser that tries.
+type Client struct {
+	Address   string
+	UserAgent string // as sent, at most 400 bytes
+}
+
+// AttemptQuery asks for attempts, newest first.
+type AttemptQuery struct {
+	AccountID string
+	UserID    string // empty: of all
+	Category  Category
+	From, To  time.Time // zero: no bound
+	Before    time.Time // for the next page: the At of the last one
+	BeforeID  string
+	Limit     int
+}

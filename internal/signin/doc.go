@@ -1,0 +1,37 @@
+// Package signin lets people in: passkeys, passwords with one-time codes, single sign-on; and keeps the
+// sessions that follow.
+//
+// # Ways in
+//
+//	set-up link   once, 24 hours; the first passkey or password is made with it
+//	passkey       discoverable, user verified; both factors in one
+//	password      argon2id; then a one-time code (TOTP) or a recovery code where one is set up
+//	single sign-on  OpenID Connect, code flow with PKCE, state and nonce; only for accounts that set it up
+//
+// Whatever the way, the end is the same: the person is looked at again inside the transaction that makes
+// the session, so that who is suspended or removed does not get in, however the race ends. A try is
+// recorded as a sign-in [Attempt] in the Events API's vocabulary, also when it fails or is refused.
+//
+// # What an answer tells
+//
+// Nothing about which e-mail exists: an unknown one costs the same hash, gets the same words and the same
+// status. Which factor was wrong is told to nobody but the account's own log.
+//
+// # Sessions
+//
+// A session is a row. The cookie carries a random credential, of which the row has the hash. A session
+// ends by signing out, by idleness, at its absolute end, when it is ended by hand, and in the transaction
+// that suspends or removes its person. Each sign-in makes a new one; a session never changes hands.
+//
+// # Fresh authentication
+//
+// What could do lasting harm asks for an authentication of at most five minutes ago ([FreshFor]). Signing
+// in counts; after that the person confirms with any way in that she has, which moves ConfirmedAt of the
+// same session.
+//
+// # Slowing down who guesses
+//
+// Failures are counted per person and per address, in the database, so that many servers are no more
+// tries. A person's counter slows unknown addresses only: from where she signed in during the last thirty
+// days she is never made to wait for what others do. Passkeys are not slowed, nothing can be guessed there.
+package signin
