@@ -18,6 +18,7 @@ const (
 	RPC                  // google.rpc.Status in JSON, on the Users API
 	OAuth                // RFC 6749 §5.2, on the OAuth endpoints
 	Events               // {"Error":{"Message":…}}, on the Events API
+	Page                 // for people: the console makes a page of it; where it cannot, as Detailed
 )
 
 // Body is the status, media type and JSON of the problem in this form.

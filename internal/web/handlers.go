@@ -19,10 +19,13 @@ import (
 )
 
 // Config is what the edge needs. Routes, Log and Now must be set; Authorizer and Refusals too if a
-// route asks for a scope.
+// route asks for a scope, Sessions and Page if one is for people.
 type Config struct {
 	Routes     []Route
 	Authorizer Authorizer
+	Sessions   Sessions
+	Page       func(w http.ResponseWriter, r *http.Request, p *problem.Error) // shows a problem to a person
+	Origin     string                                                         // of the console as browsers know it, if a proxy changes Host
 	Refusals   RefusalLog
 	Proxies    Proxies
 	PlainPeers bool  // plain HTTP off loopback: serve trusted proxies and loopback only
@@ -36,8 +39,9 @@ type Config struct {
 
 // Handlers is the http.Handler made of a route table.
 type Handlers struct {
-	cfg Config
-	mux *http.ServeMux
+	cfg   Config
+	mux   *http.ServeMux
+	cross *http.CrossOriginProtection
 }
 
 // New compiles the table. It fails on a route without declared access, without handler, or declared twice.
@@ -52,7 +56,12 @@ func New(cfg Config) (*Handlers, error) {
 	if cfg.Failures == nil {
 		cfg.Failures = NewLimiter(60, time.Second, 100_000, cfg.Now)
 	}
-	h := &Handlers{cfg: cfg, mux: http.NewServeMux()}
+	h := &Handlers{cfg: cfg, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection()}
+	if cfg.Origin != "" {
+		if err := h.cross.AddTrustedOrigin(cfg.Origin); err != nil {
+			return nil, fmt.Errorf("trust the console's origin: %w", err)
+		}
+	}
 	for p, e := range byPath {
 		h.mux.Handle(p, h.endpoint(e))
 	}
@@ -74,7 +83,7 @@ func (h *Handlers) endpoint(e *endpoint) http.Handler {
 // ServeHTTP serves one request and leaves one record of it.
 func (h *Handlers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &Record{RequestID: rand.Text(), Address: h.cfg.Proxies.client(r), start: h.cfg.Now()}
-	rw := &response{ResponseWriter: w, rec: rec, form: formOf(r.URL.Path)}
+	rw := &response{ResponseWriter: w, rec: rec, form: formOf(r)}
 	r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
 	header := w.Header()
 	header.Set("Request-Id", rec.RequestID)
@@ -100,7 +109,7 @@ func (h *Handlers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.mux.ServeHTTP(rw, r)
 	}
 	if rw.err != nil {
-		h.answer(rw, rw.err)
+		h.answer(rw, r, rw.err)
 	}
 	if h.cfg.Observe != nil {
 		h.cfg.Observe(rec.Route, r.Method, rec.status, h.cfg.Now().Sub(rec.start))
@@ -140,6 +149,11 @@ func (h *Handlers) serve(w *response, r *http.Request, e *endpoint) error {
 	if scope := route.Access.scope; scope != "" {
 		if err := h.authorize(r, rec, scope); err != nil {
 			return h.refuse(r, rec, err)
+		}
+	}
+	if route.Access.browser() {
+		if err := h.admit(r, rec, route.Access); err != nil {
+			return err
 		}
 	}
 	most := h.cfg.MaxBody
@@ -257,7 +271,7 @@ func (h *Handlers) refuse(r *http.Request, rec *Record, err error) error {
 }
 
 // answer is the one place where errors become responses.
-func (h *Handlers) answer(w *response, err error) {
+func (h *Handlers) answer(w *response, r *http.Request, err error) {
 	rec := w.rec
 	if tooBig, ok := errors.AsType[*http.MaxBytesError](err); ok && problem.KindOf(err) != problem.TooLarge {
 		err = problem.New(problem.TooLarge, "the body is too large; at most %d bytes are accepted", tooBig.Limit).WithCause(err)
@@ -269,6 +283,10 @@ func (h *Handlers) answer(w *response, err error) {
 	}
 	if rec.status != 0 { // the handler wrote before it failed; the connection cannot be saved
 		rec.Outcome += " (after the answer had begun)"
+		return
+	}
+	if w.form == problem.Page && h.cfg.Page != nil {
+		h.cfg.Page(w, r, p)
 		return
 	}
 	w.form.Write(w, p)
@@ -293,12 +311,14 @@ func refuseSecretInQuery(u *url.URL) error {
 }
 
 // formOf chooses the error form of a path that no route has.
-func formOf(p string) problem.Form {
-	switch {
+func formOf(r *http.Request) problem.Form {
+	switch p := r.URL.Path; {
 	case strings.HasPrefix(p, "/v1/oauth/"), strings.HasPrefix(p, "/v1beta1/users/oauth2/"):
 		return problem.OAuth
 	case strings.HasPrefix(p, "/v1/"), strings.HasPrefix(p, "/v1beta1/"):
 		return problem.RPC
+	case strings.Contains(r.Header.Get("Accept"), "text/html"):
+		return problem.Page
 	}
 	return problem.Detailed
 }
