@@ -30,4 +30,16 @@ const (
 
 	AuditExport Action = "audit.export"
 	KeyRotate   Action = "key.rotate"
+
+	VaultCreate  Action = "vault.create"
+	VaultUpdate  Action = "vault.update"
+	VaultDelete  Action = "vault.delete"
+	VaultGrant   Action = "vault.grant"
+	VaultUngrant Action = "vault.ungrant"
+
+	ItemCreate  Action = "item.create"
+	ItemUpdate  Action = "item.update"
+	ItemArchive Action = "item.archive"
+	ItemReveal  Action = "item.reveal" // a value was shown
+	ItemCopy    Action = "item.copy"   // a value was copied unseen
 )
