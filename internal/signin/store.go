@@ -22,8 +22,10 @@ type Store interface {
 	Methods(ctx context.Context, accountID, userID string) (Methods, error)
 	Policy(ctx context.Context, accountID string) (Policy, error)
 
-	// SetPolicy stores how people may sign in; ssoSecret, sealed, only if not nil. It is refused if the
-	// actor (user:<id>) would be left without a way in.
+	// SetPolicy stores how people may sign in; ssoSecret, sealed, only if not nil, and then p.SecretVersion must
+	// be one more than that of the stored policy (Conflict if somebody else was faster). It is refused with
+	// [ErrLastWay] if the actor (user:<id>) would be left without a way in. Limits that become shorter hold for
+	// the sessions that there are, too.
 	SetPolicy(ctx context.Context, accountID string, p Policy, ssoSecret []byte, by audit.Entry) error
 	SSOSecret(ctx context.Context, accountID string) (sealed []byte, err error)
 	// SSOAccounts returns the accounts with single sign-on, with their policies.
@@ -37,17 +39,20 @@ type Store interface {
 	// who have none, or have lost theirs.
 	SetUp(ctx context.Context, link seal.Hash, w NewWay, s NewSession, a Attempt, by audit.Entry) (Session, error)
 
-	// SignIn begins a session after a successful authentication, forgets the failures of the person from
-	// the address, and stores the attempt. used says what else the authentication changed.
+	// SignIn begins a session after a successful authentication, forgets the failures that used names, and
+	// stores the attempt with the session's id and the person's name and e-mail. used says what else the
+	// authentication changed.
 	SignIn(ctx context.Context, accountID, userID string, s NewSession, used Used, a Attempt, by audit.Entry) (Session, error)
 
-	// Confirm moves ConfirmedAt of the session, with the same checks as SignIn.
+	// Confirm moves ConfirmedAt of the session, with the same checks as SignIn; [ErrSessionEnded] if it has ended.
 	Confirm(ctx context.Context, accountID, userID, sessionID string, at time.Time, used Used, a Attempt, by audit.Entry) error
 
-	// Fail stores a failed or refused attempt and counts it against the keys (see Throttle).
+	// Fail stores a failed or refused attempt and counts it against the keys (see Throttle). It may be lost with
+	// the power: who guesses must not be able to make the disk sync.
 	Fail(ctx context.Context, a Attempt, keys []string, by audit.Entry) error
 
-	// Throttle returns the counters of the keys; one that does not exist is zero.
+	// Throttle returns the counters of the keys; one that does not exist, or whose last failure is older than
+	// [FailuresFor], is zero.
 	Throttle(ctx context.Context, keys []string) (map[string]Failures, error)
 
 	// KnownAddress reports whether the person signed in successfully from the address since then.
@@ -66,8 +71,9 @@ type Store interface {
 	// AddPasskey, SetPassword, SetTOTP and SetRecoveryCodes store a way in of an active person.
 	AddPasskey(ctx context.Context, p Passkey, by audit.Entry) error
 	RenamePasskey(ctx context.Context, accountID, userID, id, name string, by audit.Entry) error
-	// RemovePasskey and RemovePassword are refused if no way in would be left. Removing the password removes
-	// one-time codes and recovery codes too.
+	// RemovePasskey, RemovePassword and RemoveTOTP are refused with [ErrLastWay] if no way in would be left that
+	// the account's policy allows. Removing the password removes one-time codes and recovery codes too, and
+	// removing one-time codes removes recovery codes.
 	RemovePasskey(ctx context.Context, accountID, userID, id string, by audit.Entry) error
 	SetPassword(ctx context.Context, accountID, userID, hash string, by audit.Entry) error
 	RemovePassword(ctx context.Context, accountID, userID string, by audit.Entry) error
@@ -80,12 +86,14 @@ type Store interface {
 	UserBySubject(ctx context.Context, accountID, issuer, subject string) (userID string, err error)
 
 	// Put keeps something for a while under the hash of a ticket; Take returns it once (NotFound after
-	// that, and once it has expired); Peek returns it and leaves it. PurgeTickets removes the expired.
+	// that, and once it has expired); Peek returns it and leaves it.
 	Put(ctx context.Context, ticket seal.Hash, purpose string, sealed []byte, expires time.Time) error
 	Take(ctx context.Context, ticket seal.Hash, purpose string, now time.Time) (sealed []byte, err error)
 	Peek(ctx context.Context, ticket seal.Hash, purpose string, now time.Time) (sealed []byte, err error)
+	// Purge removes expired tickets, sessions that are over for [KeepSessions], and old counters.
 	Purge(ctx context.Context, now time.Time) error
 
+	// Attempts returns attempts, newest first.
 	Attempts(ctx context.Context, q AttemptQuery) ([]Attempt, error)
 }
 
@@ -106,11 +114,19 @@ type NewSession struct {
 // (a code used meanwhile, a step accepted already, a passkey removed) fails the whole with [ErrWrong].
 type Used struct {
 	Passkey      *Passkey  // with the new counter in Credential
+	PasswordHash string    // the stored hash that the password was compared with; empty: not used
 	TOTPStep     int64     // accepted only if later than the stored one; 0: not used
 	RecoveryCode seal.Hash // removed; zero: not used
 	Issuer       string    // of the OpenID provider, with Subject; stored at the first sign-in
 	Subject      string
+	Forget       []string  // keys of counters (see Throttle) that begin anew
 }
+
+// How long is kept what is worth nothing any more.
+const (
+	FailuresFor  = 15 * time.Minute    // a counter begins anew so long after the last failure
+	KeepSessions = 30 * 24 * time.Hour // after their end
+)
 
 // Failures are those of one key.
 type Failures struct {
@@ -134,6 +150,11 @@ func ErrSlowed(wait time.Duration) *problem.Error {
 	p := problem.Coded(problem.TooMany, "slowed", "too many failed sign-ins; wait before the next try")
 	p.RetryAfter = wait
 	return p
+}
+
+// ErrSessionEnded is the answer to who confirms a session that has ended meanwhile.
+func ErrSessionEnded() *problem.Error {
+	return problem.Coded(problem.Unauthenticated, "session_ended", "the session has ended; sign in again")
 }
 
 // ErrLastWay is the answer to removing the only way in.
