@@ -119,7 +119,7 @@ type Used struct {
 	RecoveryCode seal.Hash // removed; zero: not used
 	Issuer       string    // of the OpenID provider, with Subject; stored at the first sign-in
 	Subject      string
-	Forget       []string  // keys of counters (see Throttle) that begin anew
+	Forget       []string // keys of counters (see Throttle) that begin anew
 }
 
 // How long is kept what is worth nothing any more.
