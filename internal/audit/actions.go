@@ -6,19 +6,25 @@ type Action string
 // The actions. testdata/actions.txt holds the same list; a name may be added, never renamed or reused.
 const (
 	AccountCreate Action = "account.create"
+	AccountUpdate Action = "account.update"
 
 	UserAdd        Action = "user.add"
 	UserImport     Action = "user.import"
+	UserInvite     Action = "user.invite"
+	UserSetupLink  Action = "user.setup_link" // a new link to set up signing in; the earlier ones are void
 	UserRemove     Action = "user.remove"
 	UserSuspend    Action = "user.suspend"
 	UserReactivate Action = "user.reactivate"
-	HoldRelease    Action = "hold.release" // a timed hold ended by itself
+	HoldRelease    Action = "hold.release" // one hold, by a person or because its time was over
 
 	GroupCreate       Action = "group.create"
+	GroupUpdate       Action = "group.update"
+	GroupDelete       Action = "group.delete"
 	GroupMemberAdd    Action = "group.member_add"
 	GroupMemberRemove Action = "group.member_remove"
 
 	AppCreate       Action = "app.create"
+	AppUpdate       Action = "app.update"
 	AppRotateSecret Action = "app.rotate_secret"
 	AppRevoke       Action = "app.revoke"
 
@@ -42,4 +48,20 @@ const (
 	ItemArchive Action = "item.archive"
 	ItemReveal  Action = "item.reveal" // a value was shown
 	ItemCopy    Action = "item.copy"   // a value was copied unseen
+
+	SessionBegin   Action = "session.begin"
+	SessionConfirm Action = "session.confirm" // a fresh authentication within it
+	SessionEnd     Action = "session.end"
+	SignInFail     Action = "sign_in.fail"
+	SignInSetUp    Action = "sign_in.set_up" // with a one-time link
+
+	PasskeyAdd       Action = "passkey.add"
+	PasskeyRename    Action = "passkey.rename"
+	PasskeyRemove    Action = "passkey.remove"
+	PasswordSet      Action = "password.set"
+	PasswordRemove   Action = "password.remove"
+	TOTPSet          Action = "totp.set"
+	TOTPRemove       Action = "totp.remove"
+	RecoveryCodesSet Action = "recovery_codes.set"
+	PolicySet        Action = "policy.set" // how people of the account may sign in
 )
