@@ -23,12 +23,19 @@ func (f *Fault) Error() string {
 // Verify reads a whole chain and compares it with its head. It returns the number of good links, and a
 // *Fault as error at the first that is not: changed, missing, moved, or cut off at the end.
 func Verify(links iter.Seq2[Link, error], head Head) (good int64, err error) {
-	at, good, err := follow(links, Head{AccountID: head.AccountID})
+	_, good, err = VerifyFrom(links, Head{AccountID: head.AccountID}, head)
+	return good, err
+}
+
+// VerifyFrom is Verify for the rest of a chain, which goes on behind a link that was found to be good. It
+// also returns the last good link.
+func VerifyFrom(links iter.Seq2[Link, error], from, head Head) (at Head, good int64, err error) {
+	at, good, err = follow(links, from)
 	if err == nil && at != head {
 		err = &Fault{AccountID: head.AccountID, Seq: at.Seq + 1,
 			What: fmt.Sprintf("the chain ends at link %d with hash %s, its head says link %d with hash %s", at.Seq, at.Hash, head.Seq, head.Hash)}
 	}
-	return good, err
+	return at, good, err
 }
 
 // VerifyExport reads an export, which may begin in the middle of a chain, and compares its links with
