@@ -1,0 +1,113 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/internal/audit"
+	"holdfast/internal/directory"
+	"holdfast/internal/oauth"
+	"holdfast/internal/problem"
+	"holdfast/internal/signin"
+	"holdfast/internal/vault"
+	"holdfast/internal/web"
+)
+
+// AuditLog is the part of the store that pages read the audit log from.
+type AuditLog interface {
+	AuditEntries(ctx context.Context, q audit.Query) ([]audit.Link, error)
+	AuditStatus(ctx context.Context, accountID string) (audit.Status, error)
+	AppendAudit(ctx context.Context, accountID string, by audit.Entry) error
+}
+
+// Config is what the console works with.
+type Config struct {
+	SignIn    *signin.Service
+	Directory *directory.Service
+	OAuth     *oauth.Service
+	Vaults    *vault.Service
+	Audit     AuditLog
+
+	APIURL  string // base URL of the API, without a slash at the end
+	Origin  string // of the console itself
+	Version string
+	Tour    bool // this is a demo: the guided tour is offered
+	Now     func() time.Time
+}
+
+// Console serves the pages.
+type Console struct {
+	Config
+	assets    *Assets
+	catalogue *catalogue
+	pages     map[string]map[string]*template.Template // by language, by name of the page
+}
+
+// New parses templates and texts.
+func New(cfg Config) (*Console, error) {
+	c := &Console{Config: cfg}
+	var err error
+	if c.assets, err = NewAssets(); err != nil {
+		return nil, fmt.Errorf("prepare assets: %w", err)
+	}
+	if c.catalogue, err = newCatalogue(); err != nil {
+		return nil, err
+	}
+	if c.pages, err = c.parse(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Routes lists every route of the console. Areas add theirs in a function of their own file.
+func (c *Console) Routes() []web.Route {
+	routes := slices.Concat(
+		c.commonRoutes(), c.signinRoutes(), c.profileRoutes(), c.overviewRoutes(), c.integrationRoutes(),
+		c.peopleRoutes(), c.groupRoutes(), c.vaultRoutes(), c.auditRoutes(), c.settingsRoutes(), c.helpRoutes(), c.tourRoutes(),
+	)
+	for i := range routes {
+		routes[i].Errors = problem.Page
+	}
+	return append(routes, c.assets.Routes()...)
+}
+
+func (c *Console) commonRoutes() []web.Route {
+	return []web.Route{
+		{Pattern: "POST /language", Access: web.Guest("the sign-in page has the switch, too"), Handle: c.setLanguage},
+		{Pattern: "GET /resume/{ticket}", Access: web.SignedIn(web.Member), Handle: c.resume},
+		{Pattern: "GET /favicon.ico", Access: web.Public("browsers ask for it"), Handle: c.favicon},
+	}
+}
+
+func (c *Console) favicon(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, c.assets.Path("favicon.svg"), http.StatusFound)
+	return nil
+}
+
+// me is who looks at the page.
+func me(r *http.Request) web.Principal { return web.RecordOf(r.Context()).Principal }
+
+// client is the browser, for sign-in attempts and item usages.
+func client(r *http.Request) signin.Client {
+	return signin.Client{Address: web.RecordOf(r.Context()).Address.String(), UserAgent: r.UserAgent()}
+}
+
+// local returns the path if it leads to a page of this console, else the one given: an address that was
+// handed in must not send anybody elsewhere.
+func local(path, otherwise string) string {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n\t\x00") {
+		return otherwise
+	}
+	return path
+}
+
+// redirect answers 303: the browser gets the page, whatever the method was.
+func redirect(w http.ResponseWriter, r *http.Request, path string) error {
+	http.Redirect(w, r, path, http.StatusSeeOther)
+	return nil
+}
