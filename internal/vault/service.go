@@ -83,6 +83,9 @@ func (s *Service) SetGrant(ctx context.Context, v Viewer, id, grantee string, ac
 
 // RemoveGrant takes the access away that a person or group was given. It takes manage.
 func (s *Service) RemoveGrant(ctx context.Context, v Viewer, id, grantee string, by audit.Entry) error {
+	if err := checkGrantee(grantee); err != nil {
+		return err
+	}
 	by.Action, by.Target = audit.VaultUngrant, "vault:"+id
 	return s.Store.RemoveGrant(ctx, v, id, grantee, by)
 }
@@ -102,7 +105,8 @@ func (s *Service) Items(ctx context.Context, v Viewer, vaultID, search, after st
 	return items, nil
 }
 
-// ItemsLinkedTo lists the items with the link, such as "client:<uuid>", in vaults that the viewer may see.
+// ItemsLinkedTo lists the items with the link, such as "client:<uuid>", in vaults that the viewer may see,
+// the one changed last first.
 func (s *Service) ItemsLinkedTo(ctx context.Context, v Viewer, link string) ([]Linked, error) {
 	if link == "" {
 		return nil, nil

@@ -59,7 +59,8 @@ type Store interface {
 	ItemVersions(ctx context.Context, v Viewer, vaultID, itemID string) ([]Version, error)
 	ItemUsages(ctx context.Context, v Viewer, vaultID, itemID string, limit int) ([]Usage, error)
 
-	// ItemsLinkedTo lists, of all vaults that the viewer may see, the items with the link.
+	// ItemsLinkedTo lists, of all vaults that the viewer may see, the items with the link, the one changed
+	// last first.
 	ItemsLinkedTo(ctx context.Context, v Viewer, link string) ([]SealedLinked, error)
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"holdfast/internal/problem"
+	"holdfast/internal/seal"
 )
 
 // Access is what somebody may do in a vault; more includes less.
@@ -93,7 +94,7 @@ func checkVault(name, description string) (string, string, error) {
 // checkGrantee refuses what is of neither form. Whether there is such a person or group, the store knows.
 func checkGrantee(grantee string) error {
 	for _, prefix := range []string{UserGrantee, GroupGrantee} {
-		if id, ok := strings.CutPrefix(grantee, prefix); ok && id != "" {
+		if id, ok := strings.CutPrefix(grantee, prefix); ok && seal.ValidID(id) {
 			return nil
 		}
 	}
