@@ -457,3 +457,9 @@ for (const details of $$("details[data-keep-open]")) details.open = kept(`open:$
 drafts();
 update();
 if ($("[data-passkey]")) import("./passkey.js");
+if ($("[data-live], [hx-get], [hx-post], [hx-boost]") && !globalThis.htmx) {
+  // Most pages have no part that htmx would fill. It starts at once only when the page is complete.
+  const start = () => import("./htmx.min.js");
+  if (document.readyState === "complete") start();
+  else addEventListener("load", start);
+}
