@@ -48,6 +48,9 @@ func (db *DB) SuspendUser(ctx context.Context, accountID, id string, h directory
 		if err := tx.setSuspended(&u, true); err != nil {
 			return err
 		}
+		if _, err := tx.endSessions(accountID, id, "", "suspended"); err != nil {
+			return err
+		}
 		if !h.Until.IsZero() {
 			job := jobs.Job{Args: directory.ReleaseHold{AccountID: accountID, HoldID: holdID}, RunAt: h.Until}
 			if err := tx.enqueue(job); err != nil {

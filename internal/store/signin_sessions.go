@@ -297,6 +297,14 @@ func (tx *Tx) endSessions(account, user, except, reason string) (n int64, err er
 	return n, nil
 }
 
+// signOut ends all sessions of a person who must not get in again, and removes her ways in.
+func (tx *Tx) signOut(account, user, reason string) error {
+	if _, err := tx.endSessions(account, user, "", reason); err != nil {
+		return err
+	}
+	return tx.removeWays(account, user)
+}
+
 // shortenSessions holds the sessions that there are to limits that have become shorter.
 func (tx *Tx) shortenSessions(account string, p, before signin.Policy) error {
 	if p.Idle >= before.Idle && p.Absolute >= before.Absolute {

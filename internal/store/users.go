@@ -136,6 +136,9 @@ func (db *DB) RemoveUser(ctx context.Context, accountID, id string, by audit.Ent
 				return fmt.Errorf("remove user %q: %w", id, err)
 			}
 		}
+		if err := tx.signOut(accountID, id, "removed"); err != nil {
+			return err
+		}
 		if _, err := tx.exec("INSERT INTO removed_users (account_id, id, email, display_name, created_at, removed_at) VALUES ($1, $2, $3, $4, $5, $6)",
 			accountID, id, u.Email, u.DisplayName, u.CreatedAt.UnixMicro(), tx.now.UnixMicro()); err != nil {
 			return fmt.Errorf("keep removed user %q: %w", id, err)
