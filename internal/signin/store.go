@@ -30,6 +30,7 @@ type Store interface {
 	SSOSecret(ctx context.Context, accountID string) (sealed []byte, err error)
 	// SSOAccounts returns the accounts with single sign-on, with their policies.
 	SSOAccounts(ctx context.Context) (map[string]Policy, error)
+	AccountName(ctx context.Context, accountID string) (string, error)
 
 	// SetupLink returns whose link it is while it can be used, else a problem of kind NotFound.
 	SetupLink(ctx context.Context, link seal.Hash, now time.Time) (Person, error)
@@ -76,6 +77,9 @@ type Store interface {
 	// removing one-time codes removes recovery codes.
 	RemovePasskey(ctx context.Context, accountID, userID, id string, by audit.Entry) error
 	SetPassword(ctx context.Context, accountID, userID, hash string, by audit.Entry) error
+	// SetFirstPassword is SetPassword for the operator: of somebody invited it makes an active person, and voids
+	// her set-up links.
+	SetFirstPassword(ctx context.Context, accountID, userID, hash string, by audit.Entry) error
 	RemovePassword(ctx context.Context, accountID, userID string, by audit.Entry) error
 	SetTOTP(ctx context.Context, accountID, userID string, sealed []byte, step int64, codes []seal.Hash, by audit.Entry) error
 	RemoveTOTP(ctx context.Context, accountID, userID string, by audit.Entry) error
