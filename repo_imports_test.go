@@ -78,7 +78,7 @@ func importAllowed(allowed, to string) bool {
 }
 
 // deeper are the packages that may lie below another one of internal/.
-var deeper = []string{"internal/store/storetest", "internal/server/servertest", "internal/detect/rules"}
+var deeper = []string{"internal/store/storetest", "internal/server/servertest", "internal/server/browsertest", "internal/detect/rules"}
 
 // packageComments wants a design note per package, and internal/ one level deep.
 func packageComments(r *tree) (found []finding) {
