@@ -72,9 +72,9 @@ type Store interface {
 	// AddPasskey, SetPassword, SetTOTP and SetRecoveryCodes store a way in of an active person.
 	AddPasskey(ctx context.Context, p Passkey, by audit.Entry) error
 	RenamePasskey(ctx context.Context, accountID, userID, id, name string, by audit.Entry) error
-	// RemovePasskey, RemovePassword and RemoveTOTP are refused with [ErrLastWay] if no way in would be left that
-	// the account's policy allows. Removing the password removes one-time codes and recovery codes too, and
-	// removing one-time codes removes recovery codes.
+	// RemovePasskey and RemovePassword are refused with [ErrLastWay] if no way in would be left that the account's
+	// policy allows, RemoveTOTP with [ErrCodeRequired]. Removing the password removes one-time codes and recovery
+	// codes too, and removing one-time codes removes recovery codes.
 	RemovePasskey(ctx context.Context, accountID, userID, id string, by audit.Entry) error
 	SetPassword(ctx context.Context, accountID, userID, hash string, by audit.Entry) error
 	// SetFirstPassword is SetPassword for the operator: of somebody invited it makes an active person, and voids
@@ -164,4 +164,9 @@ func ErrSessionEnded() *problem.Error {
 // ErrLastWay is the answer to removing the only way in.
 func ErrLastWay() *problem.Error {
 	return problem.Coded(problem.Conflict, "last_way_in", "this is the only way to sign in; add another one first")
+}
+
+// ErrCodeRequired is the answer to removing the one-time codes that the account asks for.
+func ErrCodeRequired() *problem.Error {
+	return problem.Coded(problem.Conflict, "code_required", "the account asks for one-time codes besides the password; replace them, or remove the password")
 }

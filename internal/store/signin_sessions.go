@@ -69,7 +69,7 @@ func (db *DB) SignIn(ctx context.Context, accountID, userID string, n signin.New
 		if err != nil {
 			return err
 		}
-		if err := tx.use(p, used); err != nil {
+		if err := tx.useUp(p, used); err != nil {
 			return err
 		}
 		s, err = tx.beginSession(p, n, attempt, by)
@@ -189,7 +189,7 @@ func (db *DB) Confirm(ctx context.Context, accountID, userID, sessionID string, 
 		if n == 0 {
 			return signin.ErrSessionEnded()
 		}
-		if err := tx.use(p, used); err != nil {
+		if err := tx.useUp(p, used); err != nil {
 			return err
 		}
 		attempt.SessionID = sessionID

@@ -47,6 +47,12 @@ func (db *DB) Methods(ctx context.Context, accountID, userID string) (signin.Met
 // ways counts what a person could sign in with.
 type ways struct{ passkeys, passwords, codes, subjects int }
 
+// allowed reports whether the policy accepts any of them. A password without the one-time code that the policy
+// asks for is one: who has it may set up the code, and nothing else.
+func (w ways) allowed(p signin.Policy) bool {
+	return p.Passkeys && w.passkeys > 0 || p.Passwords && w.passwords > 0 || p.SingleSignOn && w.subjects > 0
+}
+
 // waysIn reads them inside the transaction; subjects are those of the issuer.
 func (tx *Tx) waysIn(account, user, issuer string) (ways, error) {
 	var w ways
@@ -59,13 +65,6 @@ func (tx *Tx) waysIn(account, user, issuer string) (ways, error) {
 		return w, fmt.Errorf("count ways in of %q: %w", user, err)
 	}
 	return w, nil
-}
-
-// allowed reports whether the policy accepts any of them.
-func (w ways) allowed(p signin.Policy) bool {
-	return p.Passkeys && w.passkeys > 0 ||
-		p.Passwords && w.passwords > 0 && (!p.RequireCode || w.codes > 0) ||
-		p.SingleSignOn && w.subjects > 0
 }
 
 // keepsWay refuses to take from the person the last way in. take removes from the count what is to go.
@@ -252,8 +251,10 @@ func (db *DB) RemoveTOTP(ctx context.Context, accountID, userID string, by audit
 		if have.codes == 0 {
 			return problem.New(problem.NotFound, "there are no one-time codes to remove")
 		}
-		if err := tx.keepsWay(accountID, userID, func(w *ways) { w.codes = 0 }, by); err != nil {
+		if p, err := tx.policy(accountID); err != nil {
 			return err
+		} else if p.RequireCode && have.passwords > 0 { // else the password alone would be enough to set up new ones
+			return tx.refuse(accountID, by, signin.ErrCodeRequired())
 		}
 		if err := tx.forget(accountID, userID, "totp", "recovery_codes"); err != nil {
 			return err
@@ -317,9 +318,9 @@ func (db *DB) UserBySubject(ctx context.Context, accountID, issuer, subject stri
 	return user, nil
 }
 
-// use changes what an authentication uses up. Of several that use the same thing at once, one wins: the
+// useUp changes what an authentication uses up. Of several that use the same thing at once, one wins: the
 // statement that changes it asks whether it is still there.
-func (tx *Tx) use(p signin.Person, used signin.Used) error {
+func (tx *Tx) useUp(p signin.Person, used signin.Used) error {
 	account, user := p.AccountID, p.UserID
 	if used.PasswordHash != "" {
 		var n int
