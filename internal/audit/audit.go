@@ -51,6 +51,12 @@ func (e Entry) Because(reason string) Entry {
 	return e
 }
 
+// For returns the entry with what is done and to whom.
+func (e Entry) For(action Action, target string) Entry {
+	e.Action, e.Target = action, target
+	return e
+}
+
 // AsRefused returns the entry as the record of an attempt that was turned down.
 func (e Entry) AsRefused(reason string) Entry {
 	e.Outcome, e.Reason = Refused, reason

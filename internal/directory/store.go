@@ -15,6 +15,10 @@ import (
 // something is durable once it returns, and writes the audit entry in the same transaction. What
 // policy refuses changes nothing but leaves the entry, with [audit.Refused]. An id that the account
 // does not have is a problem of kind NotFound.
+//
+// Policy knows the actor "user:<id>" as a person: she cannot suspend or remove herself, and only if she is
+// an active owner suspend or remove an owner, or change who belongs to Owners. All other actors, such as
+// operators on the command line, have been let in by other doors and may.
 type Store interface {
 	// CreateAccount makes an account with its built-in groups and its first owner.
 	CreateAccount(ctx context.Context, a NewAccount, by audit.Entry) (Account, User, error)
@@ -24,12 +28,31 @@ type Store interface {
 	User(ctx context.Context, accountID, id string) (User, error)
 	UserByEmail(ctx context.Context, accountID, email string) (User, error)
 
+	// RenameAccount changes nothing, and writes no entry, if the account has the name already.
+	RenameAccount(ctx context.Context, accountID, name string, by audit.Entry) error
+
 	// ListUsers returns active people in the order of their ids, which never change: a person who
-	// is there from the first page to the last is listed exactly once, whatever else happens.
+	// is there from the first page to the last is listed exactly once, whatever else happens. It does not
+	// look at q.Search.
 	ListUsers(ctx context.Context, accountID string, q ListQuery) ([]User, error)
+
+	// SearchUsers returns up to q.Limit people whom q.Search finds, behind the place, and the place up to
+	// which it has come. More says that there may be others behind it, also if fewer were returned.
+	SearchUsers(ctx context.Context, accountID string, q ListQuery, from SearchPlace) (us []User, at SearchPlace, more bool, err error)
+
+	// Counts counts the people of the account.
+	Counts(ctx context.Context, accountID string) (Counts, error)
 
 	// AddUser adds an active person. An email that the account has is a problem of kind Conflict.
 	AddUser(ctx context.Context, accountID string, u NewUser, by audit.Entry) (User, error)
+
+	// InviteUser adds a person who is invited, with a link by which to become active. Only owners invite
+	// into Owners.
+	InviteUser(ctx context.Context, accountID string, u NewUser, link SetupLink, by audit.Entry) (User, error)
+
+	// ReplaceSetupLink stores a link and deletes those of the person that were not used. It is refused for
+	// a suspended person, and for an owner unless an owner asks.
+	ReplaceSetupLink(ctx context.Context, accountID, userID string, link SetupLink, by audit.Entry) error
 
 	// ImportUsers adds all people or none. One that cannot be added is an [ImportError], which names it;
 	// of two with one email it is the second.
@@ -46,7 +69,8 @@ type Store interface {
 	// without holds nothing changes and no entry is written.
 	ReactivateUser(ctx context.Context, accountID, id string, by audit.Entry) (User, error)
 
-	// ReleaseHold releases one hold if it is still open; if not, nothing changes.
+	// ReleaseHold releases one hold if it is still open; if not, nothing changes. Only scim, or the system when its
+	// time is over, releases one of scim.
 	ReleaseHold(ctx context.Context, accountID, holdID string, by audit.Entry) error
 
 	// RemoveUser ends the person's membership for good; the id stays known to the audit log.
@@ -54,13 +78,23 @@ type Store interface {
 
 	Holds(ctx context.Context, accountID, userID string) ([]Hold, error)
 
+	// HoldsOpen returns open holds on people who are in the account, the newest first.
+	HoldsOpen(ctx context.Context, accountID string, limit int) ([]OpenHold, error)
+
 	Groups(ctx context.Context, accountID string) ([]Group, error)
 	GroupsOf(ctx context.Context, accountID, userID string) ([]Group, error)
+
+	// GroupCounts returns the groups in the order of their names, each with the number of its members.
+	GroupCounts(ctx context.Context, accountID string) ([]GroupCount, error)
 
 	// Members returns people of the group in the order of their ids, after the one given.
 	Members(ctx context.Context, accountID, groupID, after string, limit int) ([]User, error)
 
 	CreateGroup(ctx context.Context, accountID, name string, by audit.Entry) (Group, error)
+
+	// RenameGroup and DeleteGroup are for custom groups; a built-in one is a problem of kind Forbidden.
+	RenameGroup(ctx context.Context, accountID, groupID, name string, by audit.Entry) error
+	DeleteGroup(ctx context.Context, accountID, groupID string, by audit.Entry) error
 
 	// AddMember and RemoveMember change nothing, and write no entry, if it is so already.
 	AddMember(ctx context.Context, accountID, groupID, userID string, by audit.Entry) error
@@ -87,18 +121,44 @@ type NewHold struct {
 // StateFilter chooses people by state.
 type StateFilter uint8
 
-// The filters of the Users API.
+// The filters of the Users API, and one of the console.
 const (
 	AnyState StateFilter = iota
 	OnlyActive
 	OnlySuspended
+	OnlyInvited
 )
 
 // ListQuery asks for one page of people.
 type ListQuery struct {
 	State StateFilter
-	After string // id of the last person of the page before; empty for the first
+	After string // id of the last person of the page before, or what [People.Next] was; empty for the first
 	Limit int
+
+	IncludeInvited bool   // with AnyState: who is only invited, too
+	Search         string // for [Service.People]: only whom this finds
+}
+
+// Counts says how many people an account has. They are counted when asked, which takes about 1 ms for
+// each 20,000.
+type Counts struct {
+	Active    int // not suspended
+	Suspended int
+	Invited   int
+	Removed   int
+}
+
+// GroupCount is a group with the number of its members.
+type GroupCount struct {
+	Group
+	Members int
+}
+
+// OpenHold is a hold with the person on whom it is.
+type OpenHold struct {
+	Hold
+	Email       string
+	DisplayName string
 }
 
 // What policy refuses. Each call makes a new problem, so that nobody shares a pointer.
@@ -107,6 +167,26 @@ type ListQuery struct {
 // one that 1Password's API was seen to give.
 func ErrLastOwner() *problem.Error {
 	return problem.Coded(problem.Forbidden, "no_owner_remain", "this is the last active owner of the account; make somebody else an owner first")
+}
+
+// ErrSelfSuspend is the answer to a person who would lock herself out.
+func ErrSelfSuspend() *problem.Error {
+	return problem.Coded(problem.Forbidden, "cannot_suspend_self", "you cannot suspend yourself; ask another administrator")
+}
+
+// ErrSelfRemove is the answer to a person who would remove herself.
+func ErrSelfRemove() *problem.Error {
+	return problem.Coded(problem.Forbidden, "cannot_remove_self", "you cannot remove yourself; ask another administrator")
+}
+
+// ErrOwnersOnly is the answer to a person who is no owner and would have power over owners.
+func ErrOwnersOnly() *problem.Error {
+	return problem.Coded(problem.Forbidden, "owners_only", "only an owner can change who the owners are, or suspend, remove or recover one; ask an owner")
+}
+
+// ErrBuiltIn is the answer to renaming or deleting a group that every account has.
+func ErrBuiltIn(name string) *problem.Error {
+	return problem.Coded(problem.Forbidden, "built_in_group", "the group %s is built in; only groups that were added can be renamed or deleted", name)
 }
 
 // ErrExternallyManaged is the answer to suspending a person whom the identity provider manages.

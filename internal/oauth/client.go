@@ -37,6 +37,7 @@ type Client struct {
 	CreatedBy   string
 	LastUsedAt  time.Time // of the last token, to the minute; zero: never
 	RevokedAt   time.Time // zero: live
+	CreateKey   string    // as in NewClient
 	Secrets     []SecretInfo
 }
 
@@ -50,12 +51,18 @@ type SecretInfo struct {
 // Alive reports whether the secret is accepted at the time.
 func (s SecretInfo) Alive(now time.Time) bool { return s.EndsAt.IsZero() || now.Before(s.EndsAt) }
 
-// NewClient is an OAuth application to create.
+// NewClient is an OAuth application to create, or what one is to become.
 type NewClient struct {
 	Name        string
 	Description string
 	RedirectURL string
 	Scopes      []string
+
+	// Key is what a form was given when it was shown; empty for none. Of several creations in an account
+	// with one key the first makes the application, the others are [ErrAlreadyCreated].
+	Key string
+	// RequireRedirect refuses an application without a redirect URL.
+	RequireRedirect bool
 }
 
 // Scopes lists what an application can be given, as OAuth applications name it.
@@ -67,6 +74,7 @@ const (
 	maxName        = 100
 	maxDescription = 1000
 	maxRedirect    = 2000
+	maxKey         = 64
 )
 
 // Check trims the texts, sorts the scopes, and refuses what is not acceptable, naming the field.
@@ -83,7 +91,13 @@ func (c *NewClient) Check() error {
 	if err := checkText("description", c.Description, maxDescription, true); err != nil {
 		return err
 	}
+	if c.RedirectURL == "" && c.RequireRedirect {
+		return problem.InField("redirect_url", "the application needs a redirect URL%s", redirectExample)
+	}
 	if err := checkRedirect(c.RedirectURL); err != nil {
+		return err
+	}
+	if err := checkKey(c.Key); err != nil {
 		return err
 	}
 	if len(c.Scopes) == 0 {
@@ -98,6 +112,14 @@ func (c *NewClient) Check() error {
 	return nil
 }
 
+// checkKey bounds what a browser sends back as the key of its form.
+func checkKey(key string) error {
+	if len(key) > maxKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return problem.InField("key", "the key of the form is not one that was given out; load the form again")
+	}
+	return nil
+}
+
 func checkText(field, s string, most int, lines bool) error {
 	if len(s) > most {
 		return problem.InField(field, "the %s has %d bytes; at most %d are possible", field, len(s), most)
@@ -109,6 +131,8 @@ func checkText(field, s string, most int, lines bool) error {
 	return nil
 }
 
+const redirectExample = "; use one such as https://soar.example.org/callback"
+
 // checkRedirect accepts an absolute https URL with a host and without user, fragment or wildcard
 // (RFC 6749 §3.1.2, RFC 9700 §2.1). It is stored for the platform's guide and never followed.
 func checkRedirect(s string) error {
@@ -116,7 +140,7 @@ func checkRedirect(s string) error {
 		return nil
 	}
 	u, err := url.Parse(s)
-	const example = "; use one such as https://soar.example.org/callback"
+	const example = redirectExample
 	switch {
 	case len(s) > maxRedirect:
 		return problem.InField("redirect_url", "the redirect URL has %d bytes; at most %d are possible", len(s), maxRedirect)

@@ -123,13 +123,7 @@ func (s *Service) authenticate(r *http.Request, id string, secret seal.Secret, a
 	if known.AccountID != "" {
 		a.accountID, a.usedAt = known.AccountID, known.LastUsedAt
 	}
-	hash, parseErr := seal.ParseCredential(SecretPrefix, secret.Reveal())
-	for _, k := range padded(known.Secrets) {
-		if subtle.ConstantTimeCompare(k.Hash[:], hash[:]) == 1 && parseErr == nil && k.ID != "" {
-			a.secretID = k.ID
-		}
-	}
-	if a.secretID == "" {
+	if a.secretID = known.holding(secret); a.secretID == "" {
 		if err := s.Limits.failed(id, rec.Address); err != nil {
 			return err
 		}

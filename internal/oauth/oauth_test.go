@@ -25,6 +25,8 @@ import (
 
 // one is a store with one application, which can be made to fail.
 type one struct {
+	oauth.Store // what is not told here is not called
+
 	id     string
 	secret oauth.StoredSecret
 	fail   error // of everything

@@ -2,6 +2,8 @@ package oauth
 
 import (
 	"context"
+	"crypto/subtle"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,13 +33,82 @@ func (s *Service) Create(ctx context.Context, accountID string, n NewClient, by 
 	info := SecretInfo{ID: seal.NewID(), CreatedAt: now}
 	c := Client{
 		AccountID: accountID, ID: uuid.NewString(), Name: n.Name, Description: n.Description, RedirectURL: n.RedirectURL,
-		Scopes: n.Scopes, CreatedAt: now, CreatedBy: by.Actor, Secrets: []SecretInfo{info},
+		Scopes: n.Scopes, CreatedAt: now, CreatedBy: by.Actor, CreateKey: n.Key, Secrets: []SecretInfo{info},
 	}
 	by.Action, by.Target = audit.AppCreate, "client:"+c.ID
 	if err := s.Store.CreateClient(ctx, c, info, hash, by); err != nil {
 		return Credentials{}, err
 	}
 	return Credentials{Client: c, Secret: secret}, nil
+}
+
+// ErrAlreadyCreated is the answer to a second creation with the key of a first.
+func ErrAlreadyCreated(clientID string) *problem.Error {
+	return problem.Coded(problem.Conflict, "already_created", "this form has made an application already; its secret was shown once").
+		WithCause(&alreadyCreated{clientID})
+}
+
+type alreadyCreated struct{ clientID string }
+
+func (e *alreadyCreated) Error() string { return "the application is " + e.clientID }
+
+// AlreadyCreated is the application that the first creation with the same key has made, if that is what
+// the error says.
+func AlreadyCreated(err error) (clientID string, ok bool) {
+	e, ok := errors.AsType[*alreadyCreated](err)
+	if !ok {
+		return "", false
+	}
+	return e.clientID, true
+}
+
+// Client returns one application of the account.
+func (s *Service) Client(ctx context.Context, accountID, id string) (Client, error) {
+	return s.Store.Client(ctx, accountID, id)
+}
+
+// Clients lists the applications of the account in the order of their creation, revoked ones too.
+func (s *Service) Clients(ctx context.Context, accountID string) ([]Client, error) {
+	return s.Store.Clients(ctx, accountID)
+}
+
+// Update changes name, description, redirect URL and scopes to those given. It works on tokens that are
+// out from their next request on. A revoked application is a problem of kind Conflict.
+func (s *Service) Update(ctx context.Context, accountID, id string, n NewClient, by audit.Entry) (Client, error) {
+	if err := n.Check(); err != nil {
+		return Client{}, err
+	}
+	by.Action, by.Target = audit.AppUpdate, "client:"+id
+	return s.Store.UpdateClient(ctx, accountID, id, n, by)
+}
+
+// HoldsSecret reports whether the text is a secret of the application that is alive now. All live ones
+// are compared, in constant time.
+func (s *Service) HoldsSecret(ctx context.Context, accountID, id, secretText string) (bool, error) {
+	known, err := s.Store.LiveSecrets(ctx, id, s.Now())
+	if err != nil {
+		return false, err
+	}
+	if known.AccountID != accountID {
+		return false, ErrNoClient(id)
+	}
+	return known.holding(seal.NewSecret(secretText)) != "", nil
+}
+
+// ErrNoClient is the answer to an application that the account does not have.
+func ErrNoClient(id string) *problem.Error {
+	return problem.New(problem.NotFound, "no OAuth application %q", id)
+}
+
+// holding is the ID of the secret with the text; empty if there is none.
+func (c ClientSecrets) holding(secret seal.Secret) (id string) {
+	hash, err := seal.ParseCredential(SecretPrefix, secret.Reveal())
+	for _, k := range padded(c.Secrets) {
+		if subtle.ConstantTimeCompare(k.Hash[:], hash[:]) == 1 && err == nil && k.ID != "" {
+			id = k.ID
+		}
+	}
+	return id
 }
 
 // Rotate makes a new secret. The others go on for the overlap, so that the platform can be given the

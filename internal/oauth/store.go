@@ -16,9 +16,15 @@ import (
 // exception of IssueToken: a token may be lost with the power, and its client asks again. An
 // application that the account does not have is a problem of kind NotFound.
 type Store interface {
+	// CreateClient is [ErrAlreadyCreated] if the account has an application with the same CreateKey.
 	CreateClient(ctx context.Context, c Client, secret SecretInfo, hash seal.Hash, by audit.Entry) error
 	Client(ctx context.Context, accountID, id string) (Client, error)
 	Clients(ctx context.Context, accountID string) ([]Client, error)
+
+	// UpdateClient sets what n says and notes in the entry which fields changed, the scopes with old and
+	// new ones. If nothing differs, nothing changes and no entry is written. A revoked application is a
+	// problem of kind Conflict.
+	UpdateClient(ctx context.Context, accountID, id string, n NewClient, by audit.Entry) (Client, error)
 
 	// RotateSecret adds a secret and lets the others end at the given time, or earlier if they would. If
 	// that time has come, they are dead by every clock.
@@ -44,6 +50,20 @@ type Store interface {
 
 	// AppendRefusal records an attempt that was turned down.
 	AppendRefusal(ctx context.Context, accountID string, by audit.Entry) error
+
+	// AddActivity adds to what is counted. What applications did that are not there, or not of the account
+	// named, is left out. It is bookkeeping: no entry is written, and it may be lost with the power.
+	AddActivity(ctx context.Context, counts []ActivityCount) error
+
+	// Activity returns the counts of an application since the time, by operation and hour, and one for
+	// each operation, with Hour zero, that sums up what was before.
+	Activity(ctx context.Context, accountID, id string, since time.Time) ([]ActivityCount, error)
+
+	// PurgeActivity adds what is older than the time up into one count for each operation.
+	PurgeActivity(ctx context.Context, before time.Time) error
+
+	// AuditEntries reads the audit log, the newest first.
+	AuditEntries(ctx context.Context, q audit.Query) ([]audit.Link, error)
 }
 
 // ClientSecrets is what client authentication compares with.

@@ -35,7 +35,7 @@ func (db *DB) CreateAccount(ctx context.Context, n directory.NewAccount, by audi
 				owners = g.ID
 			}
 		}
-		u, err := tx.insertUser(id, directory.NewUser{Email: n.OwnerEmail, DisplayName: n.OwnerName})
+		u, err := tx.insertUser(id, directory.NewUser{Email: n.OwnerEmail, DisplayName: n.OwnerName}, directory.Active)
 		if err != nil {
 			return err
 		}
@@ -44,10 +44,8 @@ func (db *DB) CreateAccount(ctx context.Context, n directory.NewAccount, by audi
 			return err
 		}
 		if n.SetupLink != (seal.Hash{}) {
-			_, err := tx.exec("INSERT INTO setup_links (hash, account_id, user_id, expires_at) VALUES ($1, $2, $3, $4)",
-				n.SetupLink[:], id, u.ID, n.SetupExpires.UnixMicro())
-			if err != nil {
-				return fmt.Errorf("insert set-up link: %w", err)
+			if err := tx.insertLink(id, u.ID, directory.SetupLink{Hash: n.SetupLink, ExpiresAt: n.SetupExpires}); err != nil {
+				return err
 			}
 		}
 		by.Action, by.Target = audit.AccountCreate, "user:"+u.ID
@@ -56,13 +54,37 @@ func (db *DB) CreateAccount(ctx context.Context, n directory.NewAccount, by audi
 	return a, owner, err
 }
 
+// RenameAccount implements [directory.Store].
+func (db *DB) RenameAccount(ctx context.Context, accountID, name string, by audit.Entry) error {
+	by.Action, by.Target = audit.AccountUpdate, ""
+	return db.do(ctx, accountID, durable, func(tx *Tx) error {
+		var old string
+		err := tx.row("SELECT name FROM accounts WHERE id = $1", accountID).Scan(&old)
+		if errors.Is(err, sql.ErrNoRows) {
+			return errNoAccount(accountID)
+		}
+		if err != nil {
+			return fmt.Errorf("read account %q: %w", accountID, err)
+		}
+		if old == name {
+			return nil
+		}
+		if _, err := tx.exec("UPDATE accounts SET name = $1 WHERE id = $2", name, accountID); err != nil {
+			return fmt.Errorf("rename account %q: %w", accountID, err)
+		}
+		return tx.append(accountID, by.Because(fmt.Sprintf("name %q to %q", old, name)))
+	})
+}
+
+func errNoAccount(id string) error { return problem.New(problem.NotFound, "no account %q", id) }
+
 // Account implements [directory.Store].
 func (db *DB) Account(ctx context.Context, id string) (directory.Account, error) {
 	a := directory.Account{ID: id}
 	var us int64
 	err := db.get(ctx, "SELECT name, created_at FROM accounts WHERE id = $1", []any{id}, &a.Name, &us)
 	if errors.Is(err, sql.ErrNoRows) {
-		return a, problem.New(problem.NotFound, "no account %q", id)
+		return a, errNoAccount(id)
 	}
 	if err != nil {
 		return a, fmt.Errorf("read account %q: %w", id, err)

@@ -8,7 +8,6 @@ import (
 	"iter"
 	"slices"
 	"strconv"
-	"time"
 
 	"holdfast/internal/audit"
 	"holdfast/internal/problem"
@@ -167,19 +166,8 @@ func (db *DB) AuditLinks(ctx context.Context, account string, after int64) iter.
 }
 
 func (db *DB) auditLinks(ctx context.Context, account string, after int64) ([]audit.Link, error) {
-	rows, err := db.query(ctx, `SELECT seq, at, actor, action, target, outcome, reason, request_id, address, prev, hash
-		FROM audit_links WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, account, after, auditPage)
-	links, err := collect(rows, err, func(r scanner) (audit.Link, error) {
-		l := audit.Link{AccountID: account}
-		var us int64
-		var prev, hash []byte
-		err := r.Scan(&l.Seq, &us, &l.Entry.Actor, &l.Entry.Action, &l.Entry.Target, &l.Entry.Outcome, &l.Entry.Reason,
-			&l.Entry.RequestID, &l.Entry.Address, &prev, &hash)
-		l.Time = time.UnixMicro(us).UTC()
-		copy(l.Prev[:], prev)
-		copy(l.Hash[:], hash)
-		return l, err
-	})
+	rows, err := db.query(ctx, "SELECT "+linkFields+" FROM audit_links WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3", account, after, auditPage)
+	links, err := collect(rows, err, scanLink(account))
 	if err != nil {
 		return nil, fmt.Errorf("read audit log of %q after %d: %w", account, after, err)
 	}

@@ -90,7 +90,7 @@ func (tx *Tx) insertGroup(g directory.Group) error {
 		return fmt.Errorf("insert group: %w", err)
 	}
 	if n == 0 {
-		return problem.New(problem.Conflict, "the account already has a group %q", g.Name)
+		return errGroupTaken(g.Name)
 	}
 	return nil
 }
@@ -108,10 +108,15 @@ func (db *DB) AddMember(ctx context.Context, accountID, groupID, userID string, 
 		if g.Kind == directory.TeamMembers {
 			return nil // everybody is
 		}
+		by := by.For(audit.GroupMemberAdd, "user:"+userID)
+		if g.Kind == directory.Owners {
+			if err := tx.ownersOnly(accountID, by); err != nil {
+				return err
+			}
+		}
 		if added, err := tx.insertMember(accountID, groupID, userID); err != nil || !added {
 			return err
 		}
-		by.Action, by.Target = audit.GroupMemberAdd, "user:"+userID
 		return tx.append(accountID, by.Because("group "+g.Name))
 	})
 }
@@ -127,6 +132,9 @@ func (db *DB) RemoveMember(ctx context.Context, accountID, groupID, userID strin
 		if g.Kind == directory.Owners {
 			u, err := tx.user(accountID, userID)
 			if err != nil {
+				return err
+			}
+			if err := tx.ownersOnly(accountID, by); err != nil {
 				return err
 			}
 			if last, err := tx.isLastOwner(u); err != nil {
@@ -198,3 +206,7 @@ func (tx *Tx) joinGroups(account, userID string, names []string, groups map[stri
 }
 
 func errNoGroupID(id string) error { return problem.New(problem.NotFound, "no group %q", id) }
+
+func errGroupTaken(name string) error {
+	return problem.New(problem.Conflict, "the account already has a group %q", name)
+}

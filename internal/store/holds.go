@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"holdfast/internal/audit"
@@ -25,8 +26,13 @@ func (db *DB) SuspendUser(ctx context.Context, accountID, id string, h directory
 		switch {
 		case u.Lifecycle != directory.Active:
 			return directory.ErrNoUser(id)
+		case h.Holder == "user:"+id:
+			return tx.refuse(accountID, by, directory.ErrSelfSuspend())
 		case u.ExternallyManaged:
 			return tx.refuse(accountID, by, directory.ErrExternallyManaged())
+		}
+		if err := tx.mayAffect(accountID, id, by); err != nil {
+			return err
 		}
 		if !u.Suspended {
 			if last, err := tx.isLastOwner(u); err != nil {
@@ -101,13 +107,17 @@ func (db *DB) ReactivateUser(ctx context.Context, accountID, id string, by audit
 // ReleaseHold implements [directory.Store].
 func (db *DB) ReleaseHold(ctx context.Context, accountID, holdID string, by audit.Entry) error {
 	return db.do(ctx, accountID, durable, func(tx *Tx) error {
-		var userID string
-		err := tx.row("SELECT user_id FROM holds WHERE account_id = $1 AND id = $2 AND released_at IS NULL", accountID, holdID).Scan(&userID)
+		var userID, holder string
+		err := tx.row("SELECT user_id, holder FROM holds WHERE account_id = $1 AND id = $2 AND released_at IS NULL", accountID, holdID).Scan(&userID, &holder)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil // somebody was faster
 		}
 		if err != nil {
 			return fmt.Errorf("read hold %q: %w", holdID, err)
+		}
+		by := by.For(audit.HoldRelease, "user:"+userID)
+		if strings.HasPrefix(holder, directory.ScimHolder) && by.Actor != "system" && !strings.HasPrefix(by.Actor, directory.ScimHolder) {
+			return tx.refuse(accountID, by, directory.ErrProvisioned())
 		}
 		if _, err := tx.exec("UPDATE holds SET released_at = $1, released_by = $2, release_reason = $3 WHERE account_id = $4 AND id = $5",
 			tx.now.UnixMicro(), by.Actor, by.Reason, accountID, holdID); err != nil {
@@ -123,7 +133,6 @@ func (db *DB) ReleaseHold(ctx context.Context, accountID, holdID string, by audi
 				return err
 			}
 		}
-		by.Action, by.Target = audit.HoldRelease, "user:"+userID
 		return tx.append(accountID, by)
 	})
 }
@@ -150,6 +159,32 @@ func (db *DB) Holds(ctx context.Context, accountID, userID string) ([]directory.
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read holds of %q: %w", userID, err)
+	}
+	return holds, nil
+}
+
+// holdsOpen finds the newest by an index of open holds alone.
+const holdsOpen = `SELECT h.id, h.user_id, h.holder, h.reason, h.opened_at, h.until_at, u.email, u.display_name
+	FROM holds h JOIN users u ON u.account_id = h.account_id AND u.id = h.user_id
+	WHERE h.account_id = $1 AND h.released_at IS NULL ORDER BY h.opened_at DESC, h.id DESC LIMIT $2`
+
+// HoldsOpen implements [directory.Store].
+func (db *DB) HoldsOpen(ctx context.Context, accountID string, limit int) ([]directory.OpenHold, error) {
+	query := holdsOpen
+	if db.postgres == "" { // left alone, SQLite would read and sort all that were ever opened
+		query = strings.Replace(query, "FROM holds h", "FROM holds h INDEXED BY holds_newest", 1)
+	}
+	rows, err := db.query(ctx, query, accountID, limit)
+	holds, err := collect(rows, err, func(r scanner) (directory.OpenHold, error) {
+		h := directory.OpenHold{Hold: directory.Hold{AccountID: accountID}}
+		var opened int64
+		var until sql.NullInt64
+		err := r.Scan(&h.ID, &h.UserID, &h.Holder, &h.Reason, &opened, &until, &h.Email, &h.DisplayName)
+		h.OpenedAt, h.Until = time.UnixMicro(opened).UTC(), at(until)
+		return h, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read open holds: %w", err)
 	}
 	return holds, nil
 }

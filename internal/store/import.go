@@ -106,14 +106,14 @@ func newImporter(tx *Tx, account string, groups map[string]directory.Group, peop
 
 // add inserts the people of a part of the order.
 func (m *importer) add(start, end int) error {
-	args := make([]any, 0, 2+5*(end-start))
+	args := make([]any, 0, 2+6*(end-start))
 	for at := start; at < end; at++ {
 		i := m.order[at]
 		u := m.people[i]
 		if at == start {
 			args = append(args, m.account)
 		}
-		args = append(args, m.ids[at], u.Email, m.keys[i], u.DisplayName, u.ExternallyManaged)
+		args = append(args, m.ids[at], u.Email, m.keys[i], u.DisplayName, directory.NameKey(u.DisplayName), u.ExternallyManaged)
 		if at == start {
 			args = append(args, m.tx.now.UnixMicro())
 		}
@@ -147,9 +147,9 @@ func (m *importer) add(start, end int) error {
 }
 
 func insertPeople(rows int) string {
-	// The first row brings what all have in common: $1 the account, $7 the time.
-	return insertRows("users (account_id, id, email, email_key, display_name, lifecycle, suspended, externally_managed, created_at)",
-		"($1, $2, $3, $4, $5, 'active', FALSE, $6, $7)", "($1, $%d, $%d, $%d, $%d, 'active', FALSE, $%d, $7)", 5, rows, "(account_id, email_key)")
+	// The first row brings what all have in common: $1 the account, $8 the time.
+	return insertRows("users (account_id, id, email, email_key, display_name, name_key, lifecycle, suspended, externally_managed, created_at)",
+		"($1, $2, $3, $4, $5, $6, 'active', FALSE, $7, $8)", "($1, $%d, $%d, $%d, $%d, $%d, 'active', FALSE, $%d, $8)", 6, rows, "(account_id, email_key)")
 }
 
 func insertMembers(rows int) string {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,9 +23,13 @@ func (db *DB) CreateClient(ctx context.Context, c oauth.Client, s oauth.SecretIn
 		if _, err := tx.groupIDs(c.AccountID); err != nil { // the account exists
 			return err
 		}
-		_, err := tx.exec(`INSERT INTO clients (id, account_id, name, description, redirect_url, scopes, created_at, created_by)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			c.ID, c.AccountID, c.Name, c.Description, c.RedirectURL, strings.Join(c.Scopes, " "), c.CreatedAt.UnixMicro(), c.CreatedBy)
+		if err := tx.notCreated(c.AccountID, c.CreateKey); err != nil {
+			return err
+		}
+		_, err := tx.exec(`INSERT INTO clients (id, account_id, name, description, redirect_url, scopes, created_at, created_by, create_key)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			c.ID, c.AccountID, c.Name, c.Description, c.RedirectURL, strings.Join(c.Scopes, " "), c.CreatedAt.UnixMicro(), c.CreatedBy,
+			sql.NullString{String: c.CreateKey, Valid: c.CreateKey != ""})
 		if err != nil {
 			return fmt.Errorf("insert application: %w", err)
 		}
@@ -33,6 +38,22 @@ func (db *DB) CreateClient(ctx context.Context, c oauth.Client, s oauth.SecretIn
 		}
 		return tx.append(c.AccountID, by.Because(c.Name+": "+strings.Join(c.Scopes, " ")))
 	})
+}
+
+// notCreated is a conflict that names the application which the account has made with the key.
+func (tx *Tx) notCreated(account, key string) error {
+	if key == "" {
+		return nil
+	}
+	var id string
+	err := tx.row("SELECT id FROM clients WHERE account_id = $1 AND create_key = $2", account, key).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for application: %w", err)
+	}
+	return oauth.ErrAlreadyCreated(id)
 }
 
 func (tx *Tx) insertSecret(clientID string, s oauth.SecretInfo, hash seal.Hash) error {
@@ -45,7 +66,7 @@ func (tx *Tx) insertSecret(clientID string, s oauth.SecretInfo, hash seal.Hash) 
 }
 
 const (
-	clientColumns = "id, account_id, name, description, redirect_url, scopes, created_at, created_by, last_used_at, revoked_at"
+	clientColumns = "id, account_id, name, description, redirect_url, scopes, created_at, created_by, last_used_at, revoked_at, COALESCE(create_key, '')"
 	secretsOf     = "SELECT id, created_at, ends_at FROM client_secrets WHERE client_id = $1 ORDER BY created_at, id"
 )
 
@@ -54,7 +75,7 @@ func scanClient(r scanner) (oauth.Client, error) {
 	var scopes string
 	var created int64
 	var used, revoked sql.NullInt64
-	err := r.Scan(&c.ID, &c.AccountID, &c.Name, &c.Description, &c.RedirectURL, &scopes, &created, &c.CreatedBy, &used, &revoked)
+	err := r.Scan(&c.ID, &c.AccountID, &c.Name, &c.Description, &c.RedirectURL, &scopes, &created, &c.CreatedBy, &used, &revoked, &c.CreateKey)
 	c.Scopes, c.CreatedAt, c.LastUsedAt, c.RevokedAt = strings.Fields(scopes), time.UnixMicro(created).UTC(), at(used), at(revoked)
 	return c, err
 }
@@ -76,7 +97,7 @@ func (db *DB) Client(ctx context.Context, accountID, id string) (oauth.Client, e
 		return oauth.Client{}, fmt.Errorf("read application %q: %w", id, err)
 	}
 	if len(cs) == 0 {
-		return oauth.Client{}, errNoClient(id)
+		return oauth.Client{}, oauth.ErrNoClient(id)
 	}
 	c := cs[0]
 	rows, err = db.query(ctx, secretsOf, id)
@@ -84,10 +105,6 @@ func (db *DB) Client(ctx context.Context, accountID, id string) (oauth.Client, e
 		return c, fmt.Errorf("read secrets of %q: %w", id, err)
 	}
 	return c, nil
-}
-
-func errNoClient(id string) error {
-	return problem.New(problem.NotFound, "no OAuth application %q", id)
 }
 
 // Clients implements [oauth.Store].
@@ -106,6 +123,53 @@ func (db *DB) Clients(ctx context.Context, accountID string) ([]oauth.Client, er
 	return cs, nil
 }
 
+// UpdateClient implements [oauth.Store].
+func (db *DB) UpdateClient(ctx context.Context, accountID, id string, n oauth.NewClient, by audit.Entry) (oauth.Client, error) {
+	var c oauth.Client
+	err := db.do(ctx, accountID, durable, func(tx *Tx) error {
+		var err error
+		if c, err = tx.client(accountID, id); err != nil {
+			return err
+		}
+		if !c.RevokedAt.IsZero() {
+			return errRevoked()
+		}
+		changed := changes(c, n)
+		if len(changed) == 0 {
+			return nil
+		}
+		c.Name, c.Description, c.RedirectURL, c.Scopes = n.Name, n.Description, n.RedirectURL, n.Scopes
+		if _, err := tx.exec("UPDATE clients SET name = $1, description = $2, redirect_url = $3, scopes = $4 WHERE id = $5",
+			c.Name, c.Description, c.RedirectURL, strings.Join(c.Scopes, " "), id); err != nil {
+			return fmt.Errorf("update application %q: %w", id, err)
+		}
+		return tx.append(accountID, by.Because("changed "+strings.Join(changed, ", ")))
+	})
+	return c, err
+}
+
+func errRevoked() error {
+	return problem.New(problem.Conflict, "the application was revoked, which is final; create a new one")
+}
+
+// changes names the fields in which the application would change.
+func changes(c oauth.Client, n oauth.NewClient) []string {
+	var fields []string
+	if c.Name != n.Name {
+		fields = append(fields, fmt.Sprintf("name %q to %q", c.Name, n.Name))
+	}
+	if c.Description != n.Description {
+		fields = append(fields, "description")
+	}
+	if c.RedirectURL != n.RedirectURL {
+		fields = append(fields, "redirect URL")
+	}
+	if !slices.Equal(c.Scopes, n.Scopes) {
+		fields = append(fields, "scopes "+strings.Join(c.Scopes, " ")+" to "+strings.Join(n.Scopes, " "))
+	}
+	return fields
+}
+
 // ended is the end of a secret that ends at once: the beginning of time, so that it is dead on every
 // server, also on one whose clock is behind ours.
 const ended = 0
@@ -119,7 +183,7 @@ func (db *DB) RotateSecret(ctx context.Context, accountID, id string, s oauth.Se
 			return err
 		}
 		if !c.RevokedAt.IsZero() {
-			return problem.New(problem.Conflict, "the application was revoked, which is final; create a new one")
+			return errRevoked()
 		}
 		if err := oauth.CheckOverlap(c.Secrets, othersEnd, tx.now); err != nil {
 			return err
@@ -145,7 +209,7 @@ func (db *DB) RotateSecret(ctx context.Context, accountID, id string, s oauth.Se
 func (tx *Tx) client(account, id string) (oauth.Client, error) {
 	c, err := scanClient(tx.row("SELECT "+clientColumns+" FROM clients WHERE id = $1 AND account_id = $2", id, account))
 	if errors.Is(err, sql.ErrNoRows) {
-		return c, errNoClient(id)
+		return c, oauth.ErrNoClient(id)
 	}
 	if err != nil {
 		return c, fmt.Errorf("read application %q: %w", id, err)
@@ -191,7 +255,7 @@ func (db *DB) LiveSecrets(ctx context.Context, clientID string, now time.Time) (
 		return known, fmt.Errorf("read secrets: %w", err)
 	}
 	if known.AccountID == "" {
-		return known, errNoClient(clientID)
+		return known, oauth.ErrNoClient(clientID)
 	}
 	known.LastUsedAt = at(used)
 	if secrets[0].ID != "" {

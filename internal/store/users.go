@@ -65,6 +65,9 @@ const (
 
 // ListUsers implements [directory.Store].
 func (db *DB) ListUsers(ctx context.Context, accountID string, q directory.ListQuery) ([]directory.User, error) {
+	if q.State == directory.OnlyInvited || q.State == directory.AnyState && q.IncludeInvited {
+		return db.listInvited(ctx, accountID, q)
+	}
 	query, args := listAnybody, []any{accountID, q.After, q.Limit}
 	if q.State != directory.AnyState {
 		query, args = listByState, []any{accountID, q.State == directory.OnlySuspended, q.After, q.Limit}
@@ -95,6 +98,31 @@ func (db *DB) ListUsers(ctx context.Context, accountID string, q directory.ListQ
 	return us, nil
 }
 
+const (
+	listInvited   = "SELECT " + userColumns + " FROM users " + inInvited
+	listEverybody = "SELECT " + userColumns + " FROM users WHERE account_id = $1 AND id > $2 ORDER BY id LIMIT $3"
+	inInvited     = "WHERE account_id = $1 AND id > $2 AND lifecycle = 'invited' ORDER BY id LIMIT $3"
+	// As with listByStateSQLite.
+	listInvitedSQLite = "SELECT " + userColumns + " FROM users INDEXED BY users_invited " + inInvited
+)
+
+// listInvited lists who is invited, with or without everybody else.
+func (db *DB) listInvited(ctx context.Context, accountID string, q directory.ListQuery) ([]directory.User, error) {
+	query := listEverybody
+	switch {
+	case q.State == directory.OnlyInvited && db.postgres == "":
+		query = listInvitedSQLite
+	case q.State == directory.OnlyInvited:
+		query = listInvited
+	}
+	rows, err := db.query(ctx, query, accountID, q.After, q.Limit)
+	us, err := collect(rows, err, scanUser(accountID))
+	if err != nil {
+		return nil, fmt.Errorf("list users: %w", err)
+	}
+	return us, nil
+}
+
 // AddUser implements [directory.Store].
 func (db *DB) AddUser(ctx context.Context, accountID string, n directory.NewUser, by audit.Entry) (directory.User, error) {
 	var u directory.User
@@ -103,14 +131,16 @@ func (db *DB) AddUser(ctx context.Context, accountID string, n directory.NewUser
 		if err != nil {
 			return err
 		}
-		if u, err = tx.insertUser(accountID, n); err != nil {
+		if err := tx.mayJoin(accountID, n.Groups, groups, by.For(audit.UserAdd, "")); err != nil {
+			return err
+		}
+		if u, err = tx.insertUser(accountID, n, directory.Active); err != nil {
 			return err
 		}
 		if err := tx.joinGroups(accountID, u.ID, n.Groups, groups); err != nil {
 			return err
 		}
-		by.Action, by.Target = audit.UserAdd, "user:"+u.ID
-		return tx.append(accountID, by)
+		return tx.append(accountID, by.For(audit.UserAdd, "user:"+u.ID))
 	})
 	return u, err
 }
@@ -121,6 +151,12 @@ func (db *DB) RemoveUser(ctx context.Context, accountID, id string, by audit.Ent
 	return db.do(ctx, accountID, durable, func(tx *Tx) error {
 		u, err := tx.user(accountID, id)
 		if err != nil {
+			return err
+		}
+		if by.Actor == "user:"+id {
+			return tx.refuse(accountID, by, directory.ErrSelfRemove())
+		}
+		if err := tx.mayAffect(accountID, id, by); err != nil {
 			return err
 		}
 		if last, err := tx.isLastOwner(u); err != nil {
@@ -162,14 +198,14 @@ func (tx *Tx) user(account, id string) (directory.User, error) {
 	return u, nil
 }
 
-func (tx *Tx) insertUser(account string, n directory.NewUser) (directory.User, error) {
+func (tx *Tx) insertUser(account string, n directory.NewUser, l directory.Lifecycle) (directory.User, error) {
 	u := directory.User{
-		AccountID: account, ID: seal.NewID(), Email: n.Email, DisplayName: n.DisplayName, Lifecycle: directory.Active,
+		AccountID: account, ID: seal.NewID(), Email: n.Email, DisplayName: n.DisplayName, Lifecycle: l,
 		ExternallyManaged: n.ExternallyManaged, CreatedAt: tx.now.Truncate(time.Microsecond),
 	}
-	n2, err := tx.exec(`INSERT INTO users (account_id, id, email, email_key, display_name, lifecycle, suspended, externally_managed, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (account_id, email_key) DO NOTHING`,
-		account, u.ID, u.Email, directory.EmailKey(u.Email), u.DisplayName, string(u.Lifecycle), u.Suspended, u.ExternallyManaged, u.CreatedAt.UnixMicro())
+	n2, err := tx.exec(`INSERT INTO users (account_id, id, email, email_key, display_name, name_key, lifecycle, suspended, externally_managed, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (account_id, email_key) DO NOTHING`,
+		account, u.ID, u.Email, directory.EmailKey(u.Email), u.DisplayName, directory.NameKey(u.DisplayName), string(u.Lifecycle), u.Suspended, u.ExternallyManaged, u.CreatedAt.UnixMicro())
 	if err != nil {
 		return u, fmt.Errorf("insert user: %w", err)
 	}

@@ -1,0 +1,279 @@
+package oauth
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"holdfast/internal/audit"
+)
+
+// OperationToken is the operation of asking for an access token. The others are named as the scopes
+// that they need.
+const OperationToken = "token"
+
+// Operations lists what is counted, in the order in which it is shown.
+func Operations() []string { return append(Scopes(), OperationToken) }
+
+// Activity is what an application has done.
+type Activity struct {
+	LastTokenAt   time.Time        // when it last got a token; zero: never
+	LastCallAt    time.Time        // of the Users API, refused ones too; zero: never
+	LastAddress   string           // from where it came last, for whatever
+	LastUserAgent string           // and as what
+	Calls         []OperationCalls // one for each of [Operations]
+	UnusedScopes  []string         // not used for 30 days, see [Service.Activity]
+}
+
+// OperationCalls counts one operation. Hours are what is kept, so the last 24 hours and 30 days begin
+// up to one hour late.
+type OperationCalls struct {
+	Operation string
+	Last24h   int64
+	Last30d   int64
+	Total     int64 // since the application was created
+	Refused   int64 // of Total
+	LastAt    time.Time
+}
+
+const (
+	shortSpan = 24 * time.Hour
+	longSpan  = 30 * 24 * time.Hour
+	// settled is the age from which on the silence of an application tells something.
+	settled = 7 * 24 * time.Hour
+	// activityKept is how long hours are kept.
+	activityKept = 90 * 24 * time.Hour
+)
+
+// Activity says what the application did. A scope counts as unused if no call needed it for 30 days; none
+// does as long as the application is younger than seven days and has not called anything.
+func (s *Service) Activity(ctx context.Context, accountID, id string) (Activity, error) {
+	c, err := s.Store.Client(ctx, accountID, id)
+	if err != nil {
+		return Activity{}, err
+	}
+	now := s.Now()
+	counts, err := s.Store.Activity(ctx, accountID, id, now.Add(-longSpan))
+	if err != nil {
+		return Activity{}, err
+	}
+	return summarize(c, counts, now), nil
+}
+
+func summarize(c Client, counts []ActivityCount, now time.Time) Activity {
+	a := Activity{LastTokenAt: c.LastUsedAt}
+	a.Calls = make([]OperationCalls, len(Operations()))
+	for i, op := range Operations() {
+		a.Calls[i].Operation = op
+	}
+	var last time.Time
+	for _, n := range counts {
+		i := slices.Index(Operations(), n.Operation)
+		if i < 0 {
+			continue
+		}
+		a.Calls[i].add(n, now)
+		if n.LastAt.After(last) {
+			last, a.LastAddress, a.LastUserAgent = n.LastAt, n.LastAddress, n.LastUserAgent
+		}
+		if n.Operation == OperationToken {
+			a.LastTokenAt = later(a.LastTokenAt, n.LastDoneAt)
+		} else {
+			a.LastCallAt = later(a.LastCallAt, n.LastAt)
+		}
+	}
+	if a.LastCallAt.IsZero() && now.Sub(c.CreatedAt) < settled {
+		return a
+	}
+	for _, calls := range a.Calls {
+		if calls.Last30d == 0 && slices.Contains(c.Scopes, calls.Operation) {
+			a.UnusedScopes = append(a.UnusedScopes, calls.Operation)
+		}
+	}
+	return a
+}
+
+func (c *OperationCalls) add(n ActivityCount, now time.Time) {
+	c.Total += n.Calls
+	c.Refused += n.Refused
+	c.LastAt = later(c.LastAt, n.LastAt)
+	if n.Hour.IsZero() {
+		return
+	}
+	if n.Hour.After(now.Add(-shortSpan)) {
+		c.Last24h += n.Calls
+	}
+	if n.Hour.After(now.Add(-longSpan)) {
+		c.Last30d += n.Calls
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// RecentCalls returns what the application did last, of what the audit log keeps: tokens, suspensions,
+// reactivations, and what was refused.
+func (s *Service) RecentCalls(ctx context.Context, accountID, id string, limit int) ([]audit.Link, error) {
+	return s.Store.AuditEntries(ctx, audit.Query{AccountID: accountID, Actor: "client:" + id, Limit: limit})
+}
+
+// PurgeActivity sums up the hours of more than 90 days ago.
+func (s *Service) PurgeActivity(ctx context.Context) error {
+	return s.Store.PurgeActivity(ctx, s.Now().Add(-activityKept))
+}
+
+// ActivityCount is what one application did of one operation in one hour.
+type ActivityCount struct {
+	AccountID     string
+	ClientID      string
+	Operation     string
+	Hour          time.Time // its beginning, UTC; zero: everything before the hours that are kept
+	Calls         int64     // the refused ones too
+	Refused       int64
+	LastAt        time.Time
+	LastDoneAt    time.Time // of those that were not refused; zero: none
+	LastAddress   string
+	LastUserAgent string
+}
+
+// Merge adds what was counted elsewhere of the same operation and hour.
+func (n *ActivityCount) Merge(o ActivityCount) {
+	n.Calls += o.Calls
+	n.Refused += o.Refused
+	n.LastDoneAt = later(n.LastDoneAt, o.LastDoneAt)
+	if o.LastAt.After(n.LastAt) {
+		n.LastAt, n.LastAddress, n.LastUserAgent = o.LastAt, o.LastAddress, o.LastUserAgent
+	}
+}
+
+type activityKey struct {
+	client, account, operation string
+	hour                       int64
+}
+
+// Recorder counts what applications do. Counting costs a request a map look-up; what was counted goes to
+// the database every second, in one unit. What was not written when the process is killed is lost.
+type Recorder struct {
+	store   Store
+	log     *slog.Logger
+	flushes sync.Mutex // one at a time, so that what failed is put back before the next one looks
+
+	mu      sync.Mutex
+	pending map[activityKey]*ActivityCount
+}
+
+// NewRecorder makes a recorder that has counted nothing.
+func NewRecorder(store Store, log *slog.Logger) *Recorder {
+	return &Recorder{store: store, log: log, pending: map[activityKey]*ActivityCount{}}
+}
+
+const (
+	// mostPending bounds what waits: whoever sends tokens requests with ever other client IDs must not
+	// fill the memory. Beyond it, what is not counted yet is not counted.
+	mostPending  = 10_000
+	flushEvery   = time.Second
+	flushTimeout = 5 * time.Second
+	maxUserAgent = 200 // bytes
+	maxAddress   = 64
+)
+
+// Record counts one call. What is none of [Operations], or of no application, is not counted.
+func (r *Recorder) Record(clientID, accountID, operation, address, userAgent string, refused bool, at time.Time) {
+	if accountID == "" || knownForm(clientID) == "" || !slices.Contains(Operations(), operation) {
+		return
+	}
+	n := ActivityCount{
+		AccountID: accountID, ClientID: clientID, Operation: operation, Hour: at.UTC().Truncate(time.Hour), Calls: 1,
+		LastAt: at.UTC(), LastAddress: storable(address, maxAddress), LastUserAgent: storable(userAgent, maxUserAgent),
+	}
+	if refused {
+		n.Refused = 1
+	} else {
+		n.LastDoneAt = n.LastAt
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.addLocked(n)
+}
+
+func (r *Recorder) addLocked(n ActivityCount) {
+	key := activityKey{n.ClientID, n.AccountID, n.Operation, n.Hour.Unix()}
+	if have, ok := r.pending[key]; ok {
+		have.Merge(n)
+	} else if len(r.pending) < mostPending {
+		r.pending[key] = &n
+	}
+}
+
+// storable is the text, cut to the length, as every database takes it.
+func storable(s string, most int) string {
+	s = s[:min(len(s), most)]
+	return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
+}
+
+// Flush writes what was counted. What cannot be written waits for the next time.
+func (r *Recorder) Flush(ctx context.Context) error {
+	r.flushes.Lock()
+	defer r.flushes.Unlock()
+	counts := r.take()
+	if len(counts) == 0 {
+		return nil
+	}
+	err := r.store.AddActivity(ctx, counts)
+	if err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for _, n := range counts {
+			r.addLocked(n)
+		}
+	}
+	return err
+}
+
+// take empties what waits, in an order that is the same on every server, so that they do not wait for
+// each other crosswise.
+func (r *Recorder) take() []ActivityCount {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	counts := make([]ActivityCount, 0, len(r.pending))
+	for _, n := range r.pending {
+		counts = append(counts, *n)
+	}
+	clear(r.pending)
+	slices.SortFunc(counts, func(a, b ActivityCount) int {
+		return cmp.Or(strings.Compare(a.ClientID, b.ClientID), strings.Compare(a.Operation, b.Operation), a.Hour.Compare(b.Hour))
+	})
+	return counts
+}
+
+// Run flushes every second until the context ends, and once more then. The store must be open until it returns.
+func (r *Recorder) Run(ctx context.Context) {
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	failed := false
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+			defer cancel()
+			if err := r.Flush(last); err != nil {
+				r.log.Error("what applications did last could not be counted", "error", err)
+			}
+			return
+		case <-tick.C:
+			err := r.Flush(ctx)
+			if err != nil && !failed && ctx.Err() == nil { // once, not every second
+				r.log.Warn("what applications do cannot be counted now; it is tried again every second", "error", err)
+			}
+			failed = err != nil
+		}
+	}
+}
