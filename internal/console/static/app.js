@@ -454,6 +454,7 @@ function update() {
 }
 
 for (const details of $$("details[data-keep-open]")) details.open = kept(`open:${details.dataset.keepOpen}`) ?? details.open;
+for (const body of $$(".tour-body")) body.scrollTop = ($("[aria-current]", body)?.offsetTop ?? 0) - 8; // the sheet is low on a phone
 drafts();
 update();
 if ($("[data-passkey]")) import("./passkey.js");
