@@ -28,6 +28,8 @@ func Run(t *testing.T) {
 		{"holds", testHolds}, {"policy", testPolicy}, {"last_owner_in_parallel", testLastOwner}, {"groups", testGroups},
 		{"import", testImport}, {"isolation", testIsolation},
 		{"oauth", testOAuth}, {"rotate", testRotate}, {"revoke_in_parallel", testRevokeParallel},
+		{"vault_access", testVaultAccess}, {"vault_doors", testVaultDoors}, {"vault_items", testVaultItems}, {"vault_moved", testVaultMoved},
+		{"vault_usages", testVaultUsages}, {"vault_in_parallel", testVaultParallel},
 		{"audit_tampering", testTampering}, {"group_commit", testGroupCommit}, {"cancelled_callers", testCancelled},
 		{"two_processes", testTwoProcesses}, {"newer_schema", testNewerSchema},
 		{"start_together", testStartTogether}, {"clocks_apart", testClocks},
