@@ -8,17 +8,16 @@ import (
 
 // Each area moves its function from here to a file of its own.
 
-func (c *Console) signinRoutes() []web.Route      { return nil }
-func (c *Console) profileRoutes() []web.Route     { return nil }
-func (c *Console) overviewRoutes() []web.Route    { return nil }
-func (c *Console) integrationRoutes() []web.Route { return nil }
-func (c *Console) peopleRoutes() []web.Route      { return nil }
-func (c *Console) groupRoutes() []web.Route       { return nil }
-func (c *Console) vaultRoutes() []web.Route       { return nil }
-func (c *Console) auditRoutes() []web.Route       { return nil }
-func (c *Console) settingsRoutes() []web.Route    { return nil }
-func (c *Console) helpRoutes() []web.Route        { return nil }
-func (c *Console) tourRoutes() []web.Route        { return nil }
+func (c *Console) signinRoutes() []web.Route   { return nil }
+func (c *Console) profileRoutes() []web.Route  { return nil }
+func (c *Console) overviewRoutes() []web.Route { return nil }
+func (c *Console) peopleRoutes() []web.Route   { return nil }
+func (c *Console) groupRoutes() []web.Route    { return nil }
+func (c *Console) vaultRoutes() []web.Route    { return nil }
+func (c *Console) auditRoutes() []web.Route    { return nil }
+func (c *Console) settingsRoutes() []web.Route { return nil }
+func (c *Console) helpRoutes() []web.Route     { return nil }
+func (c *Console) tourRoutes() []web.Route     { return nil }
 
 // tourView is what the side panel of the guided tour shows.
 type tourView struct{}
