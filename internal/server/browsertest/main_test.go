@@ -13,7 +13,20 @@ import (
 	"time"
 )
 
-func TestMain(m *testing.M) { os.Exit(Main(m)) }
+// TestMain puts pictures of failures, which many a test here wants to see, where they are in nobody's way.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "holdfast-browsertest-")
+	if err == nil {
+		err = os.Setenv(artifactsVariable, dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := Main(m)
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
 
 // recorder is a test that is expected to fail: it keeps what is said to it.
 type recorder struct {
@@ -104,8 +117,9 @@ var pages = map[string]string{
 	"/keys": title + `<body><main><h1>Keys</h1><a href="/form">Form</a> <label>Name <input></label> <button onclick="document.querySelector('h1').textContent = 'Pressed'">Go</button></main>`,
 	"/unsaved": title + `<body><main><button>Touch</button><a href="/form">Leave</a></main>
 		<script>addEventListener("beforeunload", e => e.preventDefault())</script>`,
-	"/many":  title + `<body><link rel="stylesheet" href="/style.css"><script src="/script.js"></script><p>many</p>`,
-	"/twice": title + `<body><form method="post" action="/count"><button>Count</button></form>`,
+	"/many":   title + `<body><link rel="stylesheet" href="/style.css"><script src="/script.js"></script><p>many</p>`,
+	"/export": title + `<body><a href="/audit.csv">Export</a>`,
+	"/twice":  title + `<body><form method="post" action="/count"><button>Count</button></form>`,
 	"/passkey": title + `<body><main><h1>Passkey</h1><button id="make">Make</button><button id="use">Use</button><output aria-label="Result"></output></main><script>
 		const say = s => document.querySelector("output").textContent = s;
 		const bytes = n => crypto.getRandomValues(new Uint8Array(n));
@@ -173,6 +187,10 @@ func site(t testing.TB) string {
 	mux.HandleFunc("GET /script.js", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
 		fmt.Fprint(w, "fetch('/language')")
+	})
+	mux.HandleFunc("GET /audit.csv", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Disposition", `attachment; filename="audit.csv"`)
+		fmt.Fprint(w, "a,b\n")
 	})
 	mux.HandleFunc("GET /moved", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/form", http.StatusFound) })
 	srv := httptest.NewServer(mux)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/chromedp/cdproto/accessibility"
@@ -211,6 +212,46 @@ func (tab *Tab) Focused() string {
 		tab.fatalf("focus: %v", err)
 	}
 	return s
+}
+
+// Download clicks and returns the file that the browser then saves: its name and its content.
+func (tab *Tab) Download(role, name string) (file string, content []byte) {
+	tab.t.Helper()
+	before, err := tab.saved()
+	if err != nil {
+		tab.fatalf("download: %v", err)
+	}
+	tab.Click(role, name)
+	err = tab.until(func() error {
+		after, err := tab.saved()
+		if err != nil {
+			return err
+		}
+		for _, f := range after {
+			if !slices.Contains(before, f) {
+				file = f
+				content, err = os.ReadFile(filepath.Join(tab.files, f))
+				return err
+			}
+		}
+		return errors.New("the browser saves no file")
+	})
+	if err != nil {
+		tab.fatalf("download by %s %q: %v", role, name, err)
+	}
+	return file, content
+}
+
+// saved lists the files that the browser has saved completely.
+func (tab *Tab) saved() (names []string, err error) {
+	entries, err := os.ReadDir(tab.files)
+	for _, e := range entries {
+		// Until it is complete, a file has another ending or a hidden name.
+		if !strings.HasSuffix(e.Name(), ".crdownload") && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	return names, err
 }
 
 // artifactsVariable names the folder for pictures, in place of test-artifacts in the repository.

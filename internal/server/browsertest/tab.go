@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -27,6 +28,7 @@ type Tab struct {
 	base   string
 	set    settings
 	watch  *watch
+	files  string  // folder for what the browser saves
 	scope  []place // parts of the page within which to look, outermost first
 }
 
@@ -39,20 +41,20 @@ func Open(t testing.TB, baseURL string, opts ...Option) *Tab {
 	for _, o := range opts {
 		o(&set)
 	}
-	return open(t, c, baseURL, set, c.ctx, chromedp.WithNewBrowserContext())
+	return open(t, c, baseURL, set, t.TempDir(), c.ctx, chromedp.WithNewBrowserContext())
 }
 
 // Second opens another tab of the same browser context: with the same cookies, as the same person.
 func (tab *Tab) Second() *Tab {
 	tab.t.Helper()
-	return open(tab.t, tab.chrome, tab.base, tab.set, tab.ctx)
+	return open(tab.t, tab.chrome, tab.base, tab.set, tab.files, tab.ctx)
 }
 
-func open(t testing.TB, c *chrome, baseURL string, set settings, parent context.Context, opts ...chromedp.ContextOption) *Tab {
+func open(t testing.TB, c *chrome, baseURL string, set settings, files string, parent context.Context, opts ...chromedp.ContextOption) *Tab {
 	t.Helper()
 	w := &watch{last: time.Now()}
 	ctx, cancel := chromedp.NewContext(parent, append(opts, chromedp.WithListener(w.hear))...)
-	tab := &Tab{t: t, ctx: ctx, chrome: c, base: strings.TrimSuffix(baseURL, "/"), set: set, watch: w}
+	tab := &Tab{t: t, ctx: ctx, chrome: c, base: strings.TrimSuffix(baseURL, "/"), set: set, watch: w, files: files}
 	w.mu.Lock()
 	w.answer = func(accept bool) {
 		// An error means that the tab was closed over the question.
@@ -93,7 +95,10 @@ func (tab *Tab) prepare() error {
 	tab.watch.mu.Lock()
 	tab.watch.frame = tree.FrameTree.Frame.ID
 	tab.watch.mu.Unlock()
-	return errors.Join(
+	_, err = chromedp.CallBrowser(tab.ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: tab.files, BrowserContextID: chromedp.FromContext(tab.ctx).BrowserContextID,
+	})
+	return errors.Join(err,
 		do(tab, page.Enable, page.EnableParams{}),
 		do(tab, network.Enable, network.EnableParams{}),
 		do(tab, runtime.Enable, cdp.Empty{}),

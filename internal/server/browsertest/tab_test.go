@@ -339,3 +339,15 @@ func TestScreenshot(t *testing.T) {
 		t.Errorf("picture of %d bytes, %v", len(b), err)
 	}
 }
+
+func TestDownload(t *testing.T) {
+	t.Parallel()
+	tab := Open(t, site(t))
+	tab.Go("/export")
+	if file, content := tab.Download("link", "Export"); file != "audit.csv" || string(content) != "a,b\n" {
+		t.Errorf("saved %s: %q", file, content)
+	}
+	if got := tab.URL(); !strings.HasSuffix(got, "/export") {
+		t.Errorf("at %s", got)
+	}
+}

@@ -56,7 +56,7 @@ func (w *watch) hear(ev any) {
 		w.load(ev.FrameID, true)
 	case *page.EventFrameStoppedLoading:
 		w.load(ev.FrameID, false)
-	case *page.EventFrameNavigated:
+	case *page.EventFrameRequestedNavigation, *page.EventFrameStartedNavigating, *page.EventFrameNavigated:
 		w.last = time.Now()
 	case *page.EventJavascriptDialogOpening:
 		w.dialog(ev)
