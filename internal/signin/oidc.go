@@ -1,7 +1,6 @@
 package signin
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +21,7 @@ import (
 type providers struct {
 	mu    sync.Mutex
 	known map[string]provider
+	http  *http.Client // ours, if no other was given
 }
 
 type provider struct {
@@ -63,7 +63,15 @@ func (s *Service) provider(ctx context.Context, issuer string) (provider, error)
 
 // outward is the context with the client for calls to OpenID providers.
 func (s *Service) outward(ctx context.Context) context.Context {
-	return oidc.ClientContext(ctx, cmp.Or(s.HTTP, outwardClient()))
+	if s.HTTP != nil {
+		return oidc.ClientContext(ctx, s.HTTP)
+	}
+	s.providers.mu.Lock()
+	defer s.providers.mu.Unlock()
+	if s.providers.http == nil {
+		s.providers.http = outwardClient()
+	}
+	return oidc.ClientContext(ctx, s.providers.http)
 }
 
 // outwardClient calls only whom it was told to: a redirect to another host is an error, and so is an

@@ -11,8 +11,8 @@ import (
 // maxParked bounds what is kept of a form, in bytes.
 const maxParked = 32 << 10
 
-// notParked are the fields that are never kept: who comes back types them again.
-func notParked() []string {
+// NotParked are the fields that are never kept: who comes back types them again.
+func NotParked() []string {
 	return []string{"password", "new_password", "code", "client_secret", "secret", "totp"}
 }
 
@@ -36,7 +36,7 @@ func (s *Service) Park(ctx context.Context, p web.Principal, path string, values
 			size += len(name) + len(text)
 		}
 	}
-	for _, name := range notParked() {
+	for _, name := range NotParked() {
 		delete(kept, name)
 	}
 	if size > maxParked {

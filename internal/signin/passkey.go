@@ -184,12 +184,7 @@ func (s *Service) assert(ctx context.Context, cer ceremony, response []byte) (Pe
 	if err != nil {
 		return p, key, err
 	}
-	var proved *webauthn.Credential
-	if cer.WebAuthn.UserID == nil {
-		proved, err = lib.ValidateDiscoverableLogin(func(_, _ []byte) (webauthn.User, error) { return h, nil }, cer.WebAuthn, parsed)
-	} else {
-		proved, err = lib.ValidateLogin(h, cer.WebAuthn, parsed)
-	}
+	proved, err := lib.ValidateDiscoverableLogin(func(_, _ []byte) (webauthn.User, error) { return h, nil }, cer.WebAuthn, parsed)
 	if err != nil {
 		return p, key, ErrPasskey().WithCause(err)
 	}
