@@ -220,13 +220,17 @@ func (db *DB) CheckAudit(ctx context.Context, account string, full bool) (audit.
 		return audit.Status{}, err
 	}
 	now := db.now().UTC().Truncate(time.Microsecond)
-	if full = full || v.verifiedAt.IsZero(); full {
-		v.head, v.fullAt = audit.Head{AccountID: account}, now
-	}
-	last := v.head.Seq
 	head, err := db.AuditHead(ctx, account)
+	if full || v.verifiedAt.IsZero() {
+		v.fullAt = now
+		if err == nil {
+			old := v.head
+			v.head = audit.Head{AccountID: account}
+			// Up to the link that was good last time it must be the same chain still, or an older one was put in its place.
+			v.head, _, err = audit.VerifyFrom(upTo(old.Seq, db.AuditLinks(ctx, account, 0)), v.head, old)
+		}
+	}
 	if err == nil {
-		last = head.Seq
 		v.head, _, err = audit.VerifyFrom(upTo(head.Seq, db.AuditLinks(ctx, account, v.head.Seq)), v.head, head)
 	}
 	if err == nil {
@@ -241,7 +245,7 @@ func (db *DB) CheckAudit(ctx context.Context, account string, full bool) (audit.
 		return audit.Status{}, err
 	}
 	v.verifiedAt = now
-	return v.status(last), db.writeVerified(ctx, v)
+	return v.status(head.Seq), db.writeVerified(ctx, v)
 }
 
 // isFault tells what is wrong with a chain from what went wrong while it was read.

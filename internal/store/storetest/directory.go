@@ -37,6 +37,10 @@ func Run(t *testing.T) {
 		{"two_processes", testTwoProcesses}, {"newer_schema", testNewerSchema},
 		{"start_together", testStartTogether}, {"clocks_apart", testClocks},
 		{"last_owner_by_every_door", testEveryDoor}, {"closed_while_queued", testClosedWhileQueued},
+		{"create_once", testCreateOnce}, {"update_application", testUpdateClient}, {"activity", testActivity},
+		{"invite", testInvite}, {"power_over_owners", testOwnersOnly}, {"manage", testManage}, {"counts", testCounts},
+		{"search", testSearch}, {"search_in_windows", testSearchWindows},
+		{"audit_entries", testAuditEntries}, {"audit_times", testAuditTimes}, {"audit_status", testAuditStatus},
 	} {
 		t.Run(c.name, func(t *testing.T) { Each(t, c.test) })
 	}
