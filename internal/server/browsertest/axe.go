@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
@@ -55,11 +56,11 @@ func (tab *Tab) Axe() {
 	}
 	for _, v := range found.Violations {
 		for _, n := range v.Nodes {
-			target := ""
+			var target strings.Builder
 			for _, part := range n.Target {
-				target += string(part)
+				target.WriteString(string(part))
 			}
-			tab.errorf("axe %s: %s\n\telement: %s\n\t%s\n\t%s\n\tsee %s", v.ID, v.Help, target, cut(words(n.HTML), 200), words(n.FailureSummary), v.HelpURL)
+			tab.errorf("axe %s: %s\n\telement: %s\n\t%s\n\t%s\n\tsee %s", v.ID, v.Help, target.String(), cut(words(n.HTML), 200), words(n.FailureSummary), v.HelpURL)
 		}
 	}
 }
