@@ -14,12 +14,19 @@ import (
 // that grows from end to end, or all that belongs to an account: without statistics, and it keeps none,
 // SQLite takes an account for ten rows, and prefers them to an index that leads to the one.
 func (db *DB) CheckSQLitePlans(t *testing.T) {
-	whole := regexp.MustCompile(`^SCAN (users|holds|group_members|setup_links|removed_users|client_secrets|tokens|audit_links|[a-z])\b` +
-		`|^SEARCH (users|holds|group_members|setup_links|removed_users|[hmu]) .*\(account_id=\?\)$|TEMP B-TREE FOR ORDER BY`)
+	whole := regexp.MustCompile(`^SCAN (users|holds|group_members|setup_links|removed_users|client_secrets|tokens|audit_links|vaults|vault_grants|vault_items|vault_item_versions|item_usages|[a-z])\b` +
+		`|^SEARCH (users|holds|group_members|setup_links|removed_users|vault_grants|vault_items|vault_item_versions|item_usages|[himuvx]) .*\(account_id=\?\)$|TEMP B-TREE FOR ORDER BY` +
+		`|^SCAN (sessions|passkeys|passwords|totp|recovery_codes|sso_subjects|signin_failures|signin_tickets|signin_attempts)\b` +
+		`|^SEARCH (sessions|passkeys|passwords|totp|recovery_codes|sso_subjects|signin_attempts|[cpst]) .*\(account_id=\?\)$`)
 	allowed := []string{
 		"UNION SELECT account_id FROM audit_links", // for holdfast audit verify, which reads all of it anyway
 		"UNION SELECT id, name, kind FROM groups",  // sorts the groups of one person
+		"UPDATE sessions SET idle = CASE",          // all of an account, when its policy becomes stricter
 		"FROM accounts ORDER BY",                   // of an installation
+		"COUNT(*) FROM removed_users",              // counts them
+		"INDEXED BY users_invited",                 // an index of the invited alone, in the order of their ids
+		"INDEXED BY holds_newest",                  // an index of open holds alone, in the order of their times
+		"DELETE FROM groups",                       // looks for members that may be left; seldom done
 		"FROM client_secrets WHERE client_id = $1", // sorts the secrets of one application
 	}
 	count := 0

@@ -70,11 +70,11 @@ func containing(s string) string {
 
 // ItemsLinkedTo implements [vault.Store].
 func (db *DB) ItemsLinkedTo(ctx context.Context, v vault.Viewer, link string) ([]vault.SealedLinked, error) {
-	rows, err := db.query(ctx, mine+`SELECT v.id, v.name, v.description, v.created_at, v.created_by, s.access, `+summaryColumns+`
+	rows, err := db.query(ctx, mine+`SELECT v.id, v.name, v.description, v.created_at, v.created_by, seen.access, `+summaryColumns+`
 		FROM (SELECT vault_grants.account_id, vault_grants.vault_id, MAX(vault_grants.access) AS access FROM mine CROSS JOIN vault_grants
 		WHERE vault_grants.account_id = mine.account_id AND vault_grants.grantee = mine.grantee
-		GROUP BY vault_grants.account_id, vault_grants.vault_id) s
-		JOIN vault_items i ON i.account_id = s.account_id AND i.vault_id = s.vault_id
+		GROUP BY vault_grants.account_id, vault_grants.vault_id) seen
+		JOIN vault_items i ON i.account_id = seen.account_id AND i.vault_id = seen.vault_id
 		JOIN vaults v ON v.account_id = i.account_id AND v.id = i.vault_id
 		JOIN vault_item_versions x ON x.account_id = i.account_id AND x.vault_id = i.vault_id AND x.item_id = i.id AND x.version = i.version
 		WHERE i.link = $4 AND i.link <> '' AND i.archived_at IS NULL`, v.AccountID, v.UserID, false, link)

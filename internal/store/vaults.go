@@ -31,16 +31,16 @@ const mine = `WITH mine (account_id, grantee) AS (
 // The rest of such statements. The grants are looked into from the grantees (CROSS JOIN keeps the order),
 // or SQLite would read those of the whole account.
 const (
-	vaultColumns = `v.id, v.name, v.description, v.created_at, v.created_by, s.access,
+	vaultColumns = `v.id, v.name, v.description, v.created_at, v.created_by, seen.access,
 		(SELECT COUNT(*) FROM vault_items WHERE vault_items.account_id = v.account_id AND vault_items.vault_id = v.id AND vault_items.archived_at IS NULL) `
 	seenVaults = "SELECT " + vaultColumns + `FROM (
 		SELECT vault_grants.account_id, vault_grants.vault_id, MAX(vault_grants.access) AS access FROM mine CROSS JOIN vault_grants
 		WHERE vault_grants.account_id = mine.account_id AND vault_grants.grantee = mine.grantee
-		GROUP BY vault_grants.account_id, vault_grants.vault_id) s JOIN vaults v ON v.account_id = s.account_id AND v.id = s.vault_id`
+		GROUP BY vault_grants.account_id, vault_grants.vault_id) seen JOIN vaults v ON v.account_id = seen.account_id AND v.id = seen.vault_id`
 	seenVault = "SELECT " + vaultColumns + `FROM (
 		SELECT vault_grants.account_id, vault_grants.vault_id, MAX(vault_grants.access) AS access FROM mine CROSS JOIN vault_grants
 		WHERE vault_grants.account_id = mine.account_id AND vault_grants.grantee = mine.grantee AND vault_grants.vault_id = $4
-		GROUP BY vault_grants.account_id, vault_grants.vault_id) s JOIN vaults v ON v.account_id = s.account_id AND v.id = s.vault_id`
+		GROUP BY vault_grants.account_id, vault_grants.vault_id) seen JOIN vaults v ON v.account_id = seen.account_id AND v.id = seen.vault_id`
 )
 
 func scanVault(account string) func(scanner) (vault.Vault, error) {
@@ -230,7 +230,7 @@ func (db *DB) RemoveGrant(ctx context.Context, v vault.Viewer, id, grantee strin
 		if err := tx.keepManaged(v.AccountID, id, grantee, was, by); err != nil {
 			return err
 		}
-		if _, err := tx.exec("DELETE FROM vault_grants WHERE account_id = $1 AND grantee = $2 AND vault_id = $3", v.AccountID, grantee, id); err != nil {
+		if _, err := tx.exec("DELETE FROM vault_grants WHERE account_id = $1 AND vault_id = $2 AND grantee = $3", v.AccountID, id, grantee); err != nil {
 			return fmt.Errorf("remove grant: %w", err)
 		}
 		return tx.append(v.AccountID, by.Because(fmt.Sprintf("%s: before %s", grantee, was)))
@@ -239,7 +239,7 @@ func (db *DB) RemoveGrant(ctx context.Context, v vault.Viewer, id, grantee strin
 
 // grant is the access that a grantee was given itself.
 func (tx *Tx) grant(account, id, grantee string) (a vault.Access, err error) {
-	err = tx.row("SELECT access FROM vault_grants WHERE account_id = $1 AND grantee = $2 AND vault_id = $3", account, grantee, id).Scan(&a)
+	err = tx.row("SELECT access FROM vault_grants WHERE account_id = $1 AND vault_id = $2 AND grantee = $3", account, id, grantee).Scan(&a)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return a, fmt.Errorf("read grant of vault %q: %w", id, err)
 	}
@@ -247,9 +247,9 @@ func (tx *Tx) grant(account, id, grantee string) (a vault.Access, err error) {
 }
 
 func (tx *Tx) writeGrant(account, id, grantee string, access vault.Access) error {
-	_, err := tx.exec(`INSERT INTO vault_grants (account_id, grantee, vault_id, access, granted_at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (account_id, grantee, vault_id) DO UPDATE SET access = excluded.access, granted_at = excluded.granted_at`,
-		account, grantee, id, int64(access), tx.now.UnixMicro())
+	_, err := tx.exec(`INSERT INTO vault_grants (account_id, vault_id, grantee, access, granted_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (account_id, vault_id, grantee) DO UPDATE SET access = excluded.access, granted_at = excluded.granted_at`,
+		account, id, grantee, int64(access), tx.now.UnixMicro())
 	if err != nil {
 		return fmt.Errorf("write grant of vault %q: %w", id, err)
 	}

@@ -11,17 +11,16 @@ CREATE TABLE vaults (
   PRIMARY KEY (account_id, id)
 );
 
--- The grantee comes first: what is asked with every page is what somebody may see.
 CREATE TABLE vault_grants (
   account_id TEXT COLLATE "C"    NOT NULL,
-  grantee    TEXT COLLATE "C"    NOT NULL, -- 'user:<id>' or 'group:<id>'
   vault_id   TEXT COLLATE "C"    NOT NULL,
+  grantee    TEXT COLLATE "C"    NOT NULL, -- 'user:<id>' or 'group:<id>'
   access     BIGINT NOT NULL CHECK (access BETWEEN 1 AND 3), -- view, edit, manage
   granted_at BIGINT NOT NULL,
-  PRIMARY KEY (account_id, grantee, vault_id),
+  PRIMARY KEY (account_id, vault_id, grantee),
   FOREIGN KEY (account_id, vault_id) REFERENCES vaults (account_id, id)
 );
-CREATE INDEX vault_grants_vault ON vault_grants (account_id, vault_id, grantee, access);
+CREATE INDEX vault_grants_grantee ON vault_grants (account_id, grantee, vault_id, access);
 
 CREATE TABLE vault_items (
   account_id  TEXT COLLATE "C"    NOT NULL,
@@ -68,9 +67,9 @@ CREATE TABLE item_usages (
   address    TEXT    NOT NULL,
   user_agent TEXT    NOT NULL,
   session_id TEXT    NOT NULL,
-  PRIMARY KEY (account_id, at, id)
+  PRIMARY KEY (account_id, item_id, at, id)
 );
-CREATE INDEX item_usages_item ON item_usages (account_id, item_id, at, id);
+CREATE INDEX item_usages_at ON item_usages (account_id, at, id);
 
 -- +goose StatementBegin
 CREATE FUNCTION item_usages_append_only() RETURNS trigger LANGUAGE plpgsql AS

@@ -11,17 +11,16 @@ CREATE TABLE vaults (
   PRIMARY KEY (account_id, id)
 ) STRICT, WITHOUT ROWID;
 
--- The grantee comes first: what is asked with every page is what somebody may see.
 CREATE TABLE vault_grants (
   account_id TEXT    NOT NULL,
-  grantee    TEXT    NOT NULL, -- 'user:<id>' or 'group:<id>'
   vault_id   TEXT    NOT NULL,
+  grantee    TEXT    NOT NULL, -- 'user:<id>' or 'group:<id>'
   access     INTEGER NOT NULL CHECK (access BETWEEN 1 AND 3), -- view, edit, manage
   granted_at INTEGER NOT NULL,
-  PRIMARY KEY (account_id, grantee, vault_id),
+  PRIMARY KEY (account_id, vault_id, grantee),
   FOREIGN KEY (account_id, vault_id) REFERENCES vaults (account_id, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX vault_grants_vault ON vault_grants (account_id, vault_id, grantee, access);
+CREATE INDEX vault_grants_grantee ON vault_grants (account_id, grantee, vault_id, access);
 
 CREATE TABLE vault_items (
   account_id  TEXT    NOT NULL,
@@ -68,9 +67,9 @@ CREATE TABLE item_usages (
   address    TEXT    NOT NULL,
   user_agent TEXT    NOT NULL,
   session_id TEXT    NOT NULL,
-  PRIMARY KEY (account_id, at, id)
+  PRIMARY KEY (account_id, item_id, at, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX item_usages_item ON item_usages (account_id, item_id, at, id);
+CREATE INDEX item_usages_at ON item_usages (account_id, at, id);
 
 -- +goose StatementBegin
 CREATE TRIGGER item_usages_no_update BEFORE UPDATE ON item_usages
