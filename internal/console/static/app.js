@@ -20,6 +20,7 @@
 //     data-restore-draft        on a page that comes back after it: puts it in once; shows [data-draft-note]
 //     data-draft-keep           on a page of the console that is a detour, such as a confirmation
 //   details[data-keep-open="x"] stays as it was left, from page to page, in this tab
+//   form[data-setup-link]       is sent at once with what is behind the # of the address, as its field "link"
 //   data-print                  prints the page
 //   data-live                   an htmx poll; it rests while the tab is hidden, and when it fails the
 //                               [data-live-stale] inside appears
@@ -454,9 +455,19 @@ function update() {
 }
 
 for (const details of $$("details[data-keep-open]")) details.open = kept(`open:${details.dataset.keepOpen}`) ?? details.open;
+/** A set-up link has its secret behind the #, which browsers send to nobody; it leaves the address, too. */
+function setupLink(form) {
+  const link = location.hash.slice(1);
+  if (!form || !link) return;
+  history.replaceState(null, "", location.pathname + location.search);
+  form.elements.link.value = link;
+  form.requestSubmit();
+}
+
 for (const body of $$(".tour-body")) body.scrollTop = ($("[aria-current]", body)?.offsetTop ?? 0) - 8; // the sheet is low on a phone
 drafts();
 update();
+setupLink($("form[data-setup-link]"));
 if ($("[data-passkey]")) import("./passkey.js");
 if ($("[data-live], [hx-get], [hx-post], [hx-boost]") && !globalThis.htmx) {
   // Most pages have no part that htmx would fill. It starts at once only when the page is complete.
