@@ -154,7 +154,11 @@ func (db *DB) DeleteGroup(ctx context.Context, accountID, groupID string, by aud
 		if err != nil {
 			return err
 		}
-		n, err := tx.exec("DELETE FROM group_members WHERE account_id = $1 AND group_id = $2", accountID, groupID)
+		members := "group_members"
+		if db.postgres == "" { // left alone, SQLite would look at everybody who is in any group
+			members += " INDEXED BY group_members_group"
+		}
+		n, err := tx.exec("DELETE FROM "+members+" WHERE account_id = $1 AND group_id = $2", accountID, groupID)
 		if err != nil {
 			return fmt.Errorf("delete members of group %q: %w", groupID, err)
 		}

@@ -21,7 +21,6 @@ func (db *DB) CheckSQLitePlans(t *testing.T) {
 	allowed := []string{
 		"UNION SELECT account_id FROM audit_links", // for holdfast audit verify, which reads all of it anyway
 		"UNION SELECT id, name, kind FROM groups",  // sorts the groups of one person
-		"UPDATE sessions SET idle = CASE",          // all of an account, when its policy becomes stricter
 		"FROM accounts ORDER BY",                   // of an installation
 		"COUNT(*) FROM removed_users",              // counts them
 		"INDEXED BY users_invited",                 // an index of the invited alone, in the order of their ids
@@ -89,6 +88,7 @@ func (db *DB) CheckPostgresPlans(t *testing.T, mode, account string) {
 		{"page_of_active", listByState, "text, boolean, text, bigint", []any{account, false, "M", 101}, "users_state"},
 		{"page_of_suspended", listByState, "text, boolean, text, bigint", []any{account, true, "M", 101}, "users_state"},
 		{"owners", countOwners, "text, text, boolean", []any{"U", account, false}, "(id = m.user_id)"},
+		{"by_email", peopleByEmail, "text, bigint", []any{"p7@example.org", 5}, "users_anywhere"},
 	} {
 		t.Run(p.name, func(t *testing.T) {
 			if _, err := conn.ExecContext(t.Context(), "PREPARE "+p.name+" ("+p.types+") AS "+p.query); err != nil {
