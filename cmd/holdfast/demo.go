@@ -51,7 +51,7 @@ func (c *demoCmd) serve(ctx context.Context, cfg config.Config, std stdio, keep 
 	if c.JSON {
 		log = newLog(std.err, cfg)
 	}
-	s, err := server.New(ctx, cfg, server.Options{Log: log, Environ: std.env})
+	s, err := server.New(ctx, cfg, server.Options{Log: log, Environ: std.env, Tour: true})
 	if err != nil {
 		return listenTrouble(err, "holdfast demo")
 	}
@@ -69,11 +69,11 @@ func (c *demoCmd) serve(ctx context.Context, cfg config.Config, std stdio, keep 
 	if c.JSON {
 		base := s.URL()
 		err = printJSON(std, demoJSON{
-			BaseURL: base, ConsoleURL: base + "/", DataDir: cfg.Data, AccountID: d.Account.ID, ClientID: d.Credentials.Client.ID,
-			ClientSecret: d.Credentials.Secret.Reveal(), OwnerEmail: d.Owner.Email,
+			BaseURL: base, ConsoleURL: s.ConsoleURL() + "/", DataDir: cfg.Data, AccountID: d.Account.ID, ClientID: d.Credentials.Client.ID,
+			ClientSecret: d.Credentials.Secret.Reveal(), OwnerEmail: d.Owner.Email, OwnerPassword: d.Password.Reveal(),
 		})
 	} else {
-		err = introduce(std, s.URL(), cfg.Data, keep, d)
+		err = introduce(std, s, cfg.Data, keep, d)
 	}
 	if err != nil {
 		return errors.Join(err, s.Close())
@@ -110,12 +110,22 @@ type demoJSON struct {
 	ClientID     string `json:"client_id"`
 	ClientSecret string `json:"client_secret"`
 	OwnerEmail   string `json:"owner_email"`
+
+	OwnerPassword string `json:"owner_password"`
 }
 
 // The commands of the text can be pasted into bash and zsh as they are: no comments behind them, and
 // no variable right before a colon, which zsh takes for a modifier.
 const demoText = `
 {bold}Holdfast demo{/}: %[1]d people at %[2]s, an application with all four scopes.
+
+{bold}Open the console{/} and take the guided tour:
+
+  %[13]s
+  Email          %[14]s
+  Password       %[15]s
+
+{bold}What a platform needs:{/}
 
   Base URL       %[3]s
   Account ID     %[4]s
@@ -153,13 +163,15 @@ What happened, and that nobody changed the record of it:
 
 `
 
-func introduce(std stdio, base, dir string, keep bool, d server.Demo) error {
+func introduce(std stdio, s *server.Server, dir string, keep bool, d server.Demo) error {
+	base := s.URL()
 	after := ", removed at the end"
 	if keep {
 		after = ", which stays"
 	}
 	text := fmt.Sprintf(demoText, d.People, d.Account.Name, base, d.Account.ID, d.Credentials.Client.ID, d.Credentials.Secret.Reveal(),
-		dir, d.Somebody.ID, d.Somebody.DisplayName, d.Owner.ID, after, self())
+		dir, d.Somebody.ID, d.Somebody.DisplayName, d.Owner.ID, after, self(),
+		s.ConsoleURL()+"/", d.Owner.Email, d.Password.Reveal())
 	paint := painter(std.out, std.env)
 	marks := []string{}
 	for name, colour := range map[string]string{"bold": bold, "cyan": cyan} {

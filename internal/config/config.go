@@ -2,7 +2,9 @@ package config
 
 import (
 	"log/slog"
+	"net"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -86,4 +88,16 @@ func (c Config) BaseURL(address string) string {
 		scheme = "https"
 	}
 	return scheme + "://" + address
+}
+
+// ConsoleURL is where people reach the console: BaseURL, but by name where that is loopback by address.
+// A passkey belongs to a name, never to an address (WebAuthn Level 3 §5.1.3), and localhost is one.
+func (c Config) ConsoleURL(address string) string {
+	base := c.BaseURL(address)
+	scheme, rest, _ := strings.Cut(base, "://")
+	host, port, err := net.SplitHostPort(rest)
+	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+		return base
+	}
+	return scheme + "://" + net.JoinHostPort("localhost", port)
 }

@@ -18,10 +18,9 @@ import (
 	"holdfast/internal/web"
 )
 
-// AuditLog is the part of the store that pages read the audit log from.
+// AuditLog is what pages read the audit log from. An export is itself recorded.
 type AuditLog interface {
-	AuditEntries(ctx context.Context, q audit.Query) ([]audit.Link, error)
-	AuditStatus(ctx context.Context, accountID string) (audit.Status, error)
+	audit.Log
 	AppendAudit(ctx context.Context, accountID string, by audit.Entry) error
 }
 

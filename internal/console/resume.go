@@ -11,11 +11,17 @@ import (
 	"holdfast/internal/web"
 )
 
+// What is kept besides the fields; no form has fields of these names.
+const (
+	parkedAction = "holdfast.action" // where the form is sent
+	parkedLost   = "holdfast.lost"   // a field that was not kept, since it is secret
+)
+
 // park keeps what was posted, and returns where it is found again. Where nothing can be kept (nobody knows
 // whose session it was, or the form is too large) that is the page that the form was on.
 func (c *Console) park(r *http.Request) string {
 	from := "/"
-	if u, err := url.Parse(r.Referer()); err == nil && u.Scheme+"://"+u.Host == c.Origin {
+	if u, err := url.Parse(r.Referer()); err == nil && u.Host == r.Host {
 		from = local(u.RequestURI(), "/")
 	}
 	values, err := form(r)
@@ -23,10 +29,16 @@ func (c *Console) park(r *http.Request) string {
 	if err != nil || who.UserID == "" {
 		return from
 	}
-	kept := url.Values{"action": {r.URL.RequestURI()}, "from": {from}}
+	kept := url.Values{}
 	for name, vs := range values {
-		kept["v:"+name] = vs
+		kept[name] = vs
 	}
+	for _, name := range signin.NotParked() {
+		if values.Get(name) != "" {
+			kept.Set(parkedLost, name)
+		}
+	}
+	kept.Set(parkedAction, r.URL.RequestURI())
 	ticket, err := c.SignIn.Park(r.Context(), who, from, kept)
 	if err != nil {
 		return from
@@ -46,19 +58,20 @@ type resumedField struct{ Name, Value string }
 
 // resume shows what was parked, and offers to send it. It is shown once, to the person who typed it.
 func (c *Console) resume(w http.ResponseWriter, r *http.Request) error {
-	_, kept, err := c.SignIn.Unpark(r.Context(), me(r), signin.Ticket(r.PathValue("ticket")))
-	if problem.KindOf(err) == problem.NotFound && err != nil {
+	from, kept, err := c.SignIn.Unpark(r.Context(), me(r), signin.Ticket(r.PathValue("ticket")))
+	if problem.Is(err, problem.NotFound) {
 		return redirect(w, r, "/")
 	}
 	if err != nil {
 		return err
 	}
-	data := resumed{Action: local(kept.Get("action"), "/"), From: local(kept.Get("from"), "/"), Lost: kept.Get("lost") != ""}
+	data := resumed{Action: local(kept.Get(parkedAction), "/"), From: local(from, "/"), Lost: kept.Has(parkedLost)}
 	for name, vs := range kept {
-		if len(name) > 2 && name[:2] == "v:" {
-			for _, v := range vs {
-				data.Fields = append(data.Fields, resumedField{name[2:], v})
-			}
+		if name == parkedAction || name == parkedLost {
+			continue
+		}
+		for _, v := range vs {
+			data.Fields = append(data.Fields, resumedField{name, v})
 		}
 	}
 	slices.SortStableFunc(data.Fields, func(a, b resumedField) int { return cmp.Compare(a.Name, b.Name) })

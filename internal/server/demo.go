@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strings"
 
@@ -10,12 +11,14 @@ import (
 	"holdfast/internal/audit"
 	"holdfast/internal/directory"
 	"holdfast/internal/oauth"
+	"holdfast/internal/seal"
 )
 
 // Demo is a made-up company, with one OAuth application that may do everything.
 type Demo struct {
 	Account     directory.Account
 	Owner       directory.User
+	Password    seal.Secret // the owner's
 	Credentials oauth.Credentials
 	People      int
 	Somebody    directory.User // an ordinary person to try things on
@@ -41,6 +44,10 @@ func (s *Server) SeedDemo(ctx context.Context) (Demo, error) {
 		return d, fmt.Errorf("create demo account: %w", err)
 	}
 	account := d.Account.ID
+	d.Password = demoPassword()
+	if err := s.signin.SetInitialPassword(ctx, account, d.Owner.ID, d.Password.Reveal(), by); err != nil {
+		return d, fmt.Errorf("set demo owner's password: %w", err)
+	}
 	for _, name := range []string{"Engineering", "Finance", "Sales", "Contractors"} {
 		if _, err := s.db.CreateGroup(ctx, account, name, by); err != nil {
 			return d, fmt.Errorf("create demo group: %w", err)
@@ -73,6 +80,12 @@ func (s *Server) SeedDemo(ctx context.Context) (Demo, error) {
 		return d, fmt.Errorf("create demo application: %w", err)
 	}
 	return d, nil
+}
+
+// demoPassword is four groups of five letters and digits, easy to type from a screen.
+func demoPassword() seal.Secret {
+	text := strings.ToLower(rand.Text())
+	return seal.NewSecret(strings.Join([]string{text[:5], text[5:10], text[10:15], text[15:20]}, "-"))
 }
 
 // demoEmail makes mira.oduya@harbour-vale.example of Mira Oduya. The domain is reserved by RFC 2606.

@@ -99,6 +99,14 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.runner.Start(ctx); err != nil {
 		return errors.Join(err, s.Close())
 	}
+	// Counting ends when nothing is served any more, and is waited for before the store is closed.
+	counting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.counted = make(chan struct{})
+	s.stopCounting = stop
+	go func() {
+		defer close(s.counted)
+		s.activity.Run(counting)
+	}()
 	failed := make(chan error, len(s.listeners))
 	for _, l := range s.listeners {
 		s.log.InfoContext(ctx, "listening", "name", l.name, "address", l.Addr().String(), "tls", l.http.TLSConfig != nil)
@@ -127,7 +135,10 @@ func (s *Server) shutdown(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("stop serving %s: %w", l.name, err), l.http.Close())
 		}
 	}
-	errs = append(errs, s.runner.Stop(ctx), s.Close())
+	s.stopCounting()
+	errs = append(errs, s.runner.Stop(ctx))
+	<-s.counted
+	errs = append(errs, s.Close())
 	s.log.InfoContext(ctx, "stopped", "ms", s.now().Sub(start).Milliseconds())
 	return errors.Join(errs...)
 }

@@ -7,16 +7,20 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"holdfast/docs/openapi"
 	"holdfast/internal/audit"
 	"holdfast/internal/config"
+	"holdfast/internal/console"
 	"holdfast/internal/directory"
 	"holdfast/internal/jobs"
 	"holdfast/internal/oauth"
 	"holdfast/internal/problem"
+	"holdfast/internal/signin"
 	"holdfast/internal/store"
+	"holdfast/internal/vault"
 	"holdfast/internal/web"
 )
 
@@ -25,6 +29,8 @@ type Options struct {
 	Log     *slog.Logger
 	Now     func() time.Time // nil means time.Now
 	Environ []string         // as os.Environ, for a master key in a variable
+
+	Tour bool // the console offers the guided tour of the demo
 
 	// Wrap goes around the handler, for tests that look at every request.
 	Wrap func(http.Handler) http.Handler
@@ -38,10 +44,17 @@ type Server struct {
 	db        *store.DB
 	oauth     *oauth.Service
 	directory *directory.Service
+	signin    *signin.Service
+	vaults    *vault.Service
+	console   *console.Console
+	activity  *oauth.Recorder
 	metrics   *metrics
 	runner    *jobs.Runner
 	api       http.Handler
 	listeners []listener
+
+	stopCounting context.CancelFunc
+	counted      chan struct{} // closed once counting has ended
 }
 
 // New takes the addresses, opens the store, brings it up to date, and puts the parts together. Nothing
@@ -75,12 +88,25 @@ func (s *Server) open(ctx context.Context, o Options) error {
 }
 
 func (s *Server) build(ctx context.Context, o Options) error {
+	keys := s.db.Keys()
 	s.oauth = &oauth.Service{Store: s.db, Limits: oauth.NewLimits(s.now), Issuer: s.URL(), Audience: s.URL(), Now: s.now}
-	s.directory = &directory.Service{Store: s.db, Keys: s.db.Keys(), UsersAlias: s.cfg.UsersAlias, Now: s.now}
+	s.activity = oauth.NewRecorder(s.db, s.log)
+	s.directory = &directory.Service{Store: s.db, Keys: keys, UsersAlias: s.cfg.UsersAlias, Now: s.now}
+	s.signin = &signin.Service{Store: s.db, Keys: keys, Origin: s.ConsoleURL(), Name: "Holdfast", Now: s.now}
+	s.vaults = &vault.Service{Store: s.db, Keys: keys, Now: s.now}
+	var err error
+	s.console, err = console.New(console.Config{
+		SignIn: s.signin, Directory: s.directory, OAuth: s.oauth, Vaults: s.vaults, Audit: s.db,
+		APIURL: s.URL(), Origin: s.ConsoleURL(), Version: Version(), Tour: o.Tour, Now: s.now,
+	})
+	if err != nil {
+		return fmt.Errorf("make console: %w", err)
+	}
 	handlers, err := web.New(web.Config{
-		Routes: s.Routes(), Authorizer: s.oauth, Refusals: refusals{s.db}, Proxies: s.cfg.TrustedProxies,
+		Routes: s.Routes(), Authorizer: s.oauth, Sessions: s.signin, Page: s.console.Problem, Origin: s.ConsoleURL(),
+		Refusals: refusals{s.db}, Proxies: s.cfg.TrustedProxies,
 		PlainPeers: s.cfg.PlainOffLoopback(), HSTS: s.cfg.TLS.On(), MaxBody: int64(s.cfg.Limits.Body),
-		Observe: s.metrics.observe, Log: s.log, Now: s.now,
+		Observe: s.observe, Log: s.log, Now: s.now,
 	})
 	if err != nil {
 		return fmt.Errorf("make routes: %w", err)
@@ -94,8 +120,13 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	return err
 }
 
-// Routes lists every route of the API listener.
+// Routes lists every route of the API and of the console.
 func (s *Server) Routes() []web.Route {
+	return append(s.APIRoutes(), s.console.Routes()...)
+}
+
+// APIRoutes lists every route for programs.
+func (s *Server) APIRoutes() []web.Route {
 	routes := []web.Route{
 		{Pattern: "GET /healthz", Access: web.Public("the process answers; tells nothing else"), Handle: s.healthz},
 		{Pattern: "GET /readyz", Access: web.Public("whether requests can be served; tells nothing else"), Handle: s.readyz},
@@ -105,11 +136,36 @@ func (s *Server) Routes() []web.Route {
 	return append(routes, s.directory.Routes()...)
 }
 
+// observe measures a request, and counts it as the application's.
+func (s *Server) observe(r *http.Request, rec *web.Record, status int, took time.Duration) {
+	s.metrics.observe(rec.Route, r.Method, status, took)
+	operation := rec.Scope
+	if strings.HasSuffix(rec.Route, "/token") {
+		operation = oauth.OperationToken
+	}
+	client, ours := strings.CutPrefix(rec.Principal.Actor, "client:")
+	if ours && operation != "" {
+		s.activity.Record(client, rec.Principal.AccountID, operation, rec.Address.String(), r.UserAgent(), status >= 400, s.now())
+	}
+}
+
 // Store is the open store, for commands that run beside the server in one process, such as the demo.
 func (s *Server) Store() *store.DB { return s.db }
 
 // OAuth manages OAuth applications.
 func (s *Server) OAuth() *oauth.Service { return s.oauth }
+
+// ConsoleURL is where people reach the console, without a slash at the end.
+func (s *Server) ConsoleURL() string { return s.cfg.ConsoleURL(s.Addr().String()) }
+
+// Directory manages people and groups.
+func (s *Server) Directory() *directory.Service { return s.directory }
+
+// SignIn lets people in.
+func (s *Server) SignIn() *signin.Service { return s.signin }
+
+// Vaults keep secrets.
+func (s *Server) Vaults() *vault.Service { return s.vaults }
 
 // URL is where platforms reach the server, without a slash at the end.
 func (s *Server) URL() string { return s.cfg.BaseURL(s.Addr().String()) }
@@ -134,6 +190,21 @@ type purgeTokens struct{}
 
 func (purgeTokens) Kind() string { return "oauth.purge_tokens" }
 
+// purgeSignIn is the job that deletes what signing in leaves behind: tickets, ended sessions, old counters.
+type purgeSignIn struct{}
+
+func (purgeSignIn) Kind() string { return "signin.purge" }
+
+// purgeActivity is the job that sums up what applications did long ago.
+type purgeActivity struct{}
+
+func (purgeActivity) Kind() string { return "oauth.purge_activity" }
+
+// checkAudit is the job that verifies each chain from where it was last found whole; once a day from its beginning.
+type checkAudit struct{}
+
+func (checkAudit) Kind() string { return "audit.check" }
+
 func (s *Server) workers() *jobs.Workers {
 	w := jobs.NewWorkers()
 	s.directory.Jobs(w)
@@ -141,7 +212,43 @@ func (s *Server) workers() *jobs.Workers {
 		return s.db.PurgeTokens(ctx, s.now().Add(-time.Hour))
 	})
 	jobs.Every(w, 10*time.Minute, purgeTokens{})
+	jobs.Handle(w, func(ctx context.Context, _ purgeSignIn) error { return s.db.Purge(ctx, s.now()) })
+	jobs.Every(w, 10*time.Minute, purgeSignIn{})
+	jobs.Handle(w, func(ctx context.Context, _ purgeActivity) error { return s.oauth.PurgeActivity(ctx) })
+	jobs.Every(w, 24*time.Hour, purgeActivity{})
+	jobs.Handle(w, func(ctx context.Context, _ checkAudit) error { return s.checkAudit(ctx) })
+	jobs.Every(w, time.Minute, checkAudit{})
 	return w
+}
+
+// fullCheck is how often a chain is verified from its beginning.
+const fullCheck = 24 * time.Hour
+
+// checkAudit verifies every chain. What is found stays in its status, where the console shows it, and is
+// told to whoever reads the log.
+func (s *Server) checkAudit(ctx context.Context) error {
+	accounts, err := s.db.Accounts(ctx)
+	if err != nil {
+		return err
+	}
+	ids := []string{audit.System}
+	for _, a := range accounts {
+		ids = append(ids, a.ID)
+	}
+	for _, id := range ids {
+		was, err := s.db.AuditStatus(ctx, id)
+		if err != nil {
+			return err
+		}
+		status, err := s.db.CheckAudit(ctx, id, s.now().Sub(was.FullAt) >= fullCheck)
+		if err != nil {
+			return err
+		}
+		if status.Broken != "" {
+			s.log.ErrorContext(ctx, "the audit log was tampered with", "account", id, "found", status.Broken)
+		}
+	}
+	return nil
 }
 
 // jobLog lets River's own messages through from warnings on; its start and stop are ours to tell.

@@ -32,7 +32,7 @@ type Config struct {
 	HSTS       bool  // the listener speaks TLS
 	MaxBody    int64 // bytes; 0 means 64 KiB
 	Failures   *Limiter
-	Observe    func(route, method string, status int, took time.Duration) // metrics; may be nil
+	Observe    func(r *http.Request, rec *Record, status int, took time.Duration) // metrics and counters; may be nil
 	Log        *slog.Logger
 	Now        func() time.Time
 }
@@ -112,7 +112,7 @@ func (h *Handlers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.answer(rw, r, rw.err)
 	}
 	if h.cfg.Observe != nil {
-		h.cfg.Observe(rec.Route, r.Method, rec.status, h.cfg.Now().Sub(rec.start))
+		h.cfg.Observe(r, rec, rec.status, h.cfg.Now().Sub(rec.start))
 	}
 	h.log(r, rec, rw.err)
 }
@@ -147,6 +147,7 @@ func (h *Handlers) serve(w *response, r *http.Request, e *endpoint) error {
 	w.form = route.Errors
 	rec.Route = route.Pattern
 	if scope := route.Access.scope; scope != "" {
+		rec.Scope = scope
 		if err := h.authorize(r, rec, scope); err != nil {
 			return h.refuse(r, rec, err)
 		}

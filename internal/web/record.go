@@ -18,6 +18,7 @@ type Record struct {
 	RequestID string
 	Address   netip.Addr // of the client, behind trusted proxies
 	Route     string     // pattern, never the raw path
+	Scope     string     // that the route asks of an application; empty if it is none for applications
 	Principal Principal
 	Target    string // what was acted on, such as "user:K7QW…"
 	Outcome   string // code or sentence of the problem that was answered; empty if it went well
