@@ -337,7 +337,7 @@ type Tx struct {
 }
 
 // refuse records that the attempt was turned down, and returns the error with which the unit must end.
-// The unit must not have changed anything before.
+// What the unit has changed before stays: nothing, except for the record of the attempt itself.
 func (tx *Tx) refuse(account string, by audit.Entry, p *problem.Error) error {
 	reason := p.Detail
 	if p.Code != "" {
