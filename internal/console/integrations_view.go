@@ -67,6 +67,9 @@ func (a liveActivity) Lately() (n int64) {
 // UnusedScope reports whether nothing uses the scope.
 func (a liveActivity) UnusedScope(scope string) bool { return slices.Contains(a.UnusedScopes, scope) }
 
+// Has reports whether the application may call the operation.
+func (a liveActivity) Has(operation string) bool { return slices.Contains(a.App.Scopes, operation) }
+
 // recentCall is something that an application did, of what the audit log keeps.
 type recentCall struct {
 	At      time.Time
