@@ -2,7 +2,6 @@ package signin
 
 import (
 	_ "embed"
-	"math"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -52,17 +51,9 @@ var commonWords = sync.OnceValue(func() map[string]bool {
 // each of twelve characters that belong to no word counts for itself.
 const enough = 4
 
-// guessable reports whether the password is made of few parts, read as it is or with the digits and signs
-// that stand for letters put back.
+// guessable reports whether the password is made of few parts.
 func guessable(password, email string) bool {
-	plain := strings.ToLower(password)
-	own := ownWords(email)
-	for _, text := range []string{plain, unleet(plain, 'i'), unleet(plain, 'l')} {
-		if parts([]rune(text), own) < enough {
-			return true
-		}
-	}
-	return false
+	return parts([]rune(strings.ToLower(password)), ownWords(email)) < enough
 }
 
 // ownWords are what an e-mail address is made of.
@@ -104,9 +95,12 @@ func unleet(text string, one rune) string {
 // longestWord bounds the search for words; the longest one in common.txt is shorter.
 const longestWord = 40
 
-// parts is the least number of parts that the text can be cut into.
+// parts is the least number of parts that the text can be cut into. A part is read as it is, or with the
+// digits and signs that stand for letters put back.
 func parts(text []rune, own map[string]bool) int {
 	common := commonWords()
+	known := func(word string) bool { return common[word] || own[word] }
+	asI, asL := []rune(unleet(string(text), 'i')), []rune(unleet(string(text), 'l'))
 	least := make([]int, len(text)+1) // of the first i characters
 	for i := 1; i <= len(text); i++ {
 		least[i] = least[i-1] + 1
@@ -115,7 +109,7 @@ func parts(text []rune, own map[string]bool) int {
 				continue
 			}
 			piece := text[j:i]
-			if word := string(piece); common[word] || own[word] || isYear(word) || isRun(piece) {
+			if word := string(piece); known(word) || known(string(asI[j:i])) || known(string(asL[j:i])) || isYear(word) || isRun(piece) {
 				least[i] = least[j] + 1
 			}
 		}
@@ -129,9 +123,6 @@ func parts(text []rune, own map[string]bool) int {
 				least[i] = min(least[i], least[j]+1)
 			}
 		}
-	}
-	if len(text) == 0 {
-		return math.MaxInt
 	}
 	return least[len(text)]
 }
@@ -148,12 +139,16 @@ const rows = "1234567890 qwertyuiop asdfghjkl zxcvbnm qwertzuiop yxcvbnm azertyu
 	"1qay2wsx3edc4rfv5tgb6zhn7ujm 1q2w3e4r5t6z7u8i9o0p qaywsxedcrfvtgb qazwsxedcrfvtgbyhnujm zaqxswcdevfr a1b2c3d4e5f6g7h8 1a2b3c4d5e6f7g8h9 " +
 	"147258369 789456123 159753 123321 112233445566778899 aabbccddeeff abc123 q1w2e3 asdfjkl asdfghjklöä qwertyuiopü"
 
-// isRun reports whether at least three characters follow one another in a row, forwards or backwards.
+// isRun reports whether at least three characters are the same, or follow one another in a row, forwards or
+// backwards.
 func isRun(piece []rune) bool {
 	if len(piece) < 3 {
 		return false
 	}
 	text := string(piece)
+	if strings.Trim(text, string(piece[0])) == "" {
+		return true
+	}
 	if strings.Contains(text, " ") {
 		return false
 	}
