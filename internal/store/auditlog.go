@@ -63,11 +63,12 @@ func orAny(actions []audit.Action) []audit.Action {
 // entries reads a page by one of the indexes.
 func (db *DB) entries(ctx context.Context, q audit.Query, p party, action audit.Action, over, under int64) ([]audit.Link, error) {
 	st := new(statement).add("SELECT " + linkFields + " FROM audit_links")
-	if db.postgres == "" && q.Outcome == string(audit.Refused) && p.column+q.Actor+q.Target+string(action) == "" {
-		st.add(" INDEXED BY audit_links_refused") // left alone, SQLite would look at every link
+	conditions := []party{p, {"target", q.Target}, {"actor", q.Actor}, {"action", string(action)}}
+	if db.postgres == "" { // left alone, SQLite would look at every link of the account
+		st.add(leadingIndex(conditions, q.Outcome))
 	}
 	st.add(" WHERE account_id = ?", q.AccountID)
-	for _, c := range []party{p, {"actor", q.Actor}, {"target", q.Target}, {"action", string(action)}} {
+	for _, c := range conditions {
 		if c.column != "" && c.is != "" {
 			st.add(" AND "+c.column+" = ?", c.is)
 		}
@@ -89,6 +90,19 @@ func (db *DB) entries(ctx context.Context, q audit.Query, p party, action audit.
 	st.add(" ORDER BY seq DESC LIMIT ?", q.Size())
 	rows, err := db.query(ctx, st.text.String(), st.args...)
 	return collect(rows, err, scanLink(q.AccountID))
+}
+
+// leadingIndex names the index of the first condition there is, to SQLite.
+func leadingIndex(conditions []party, outcome string) string {
+	for _, c := range conditions {
+		if c.column != "" && c.is != "" {
+			return " INDEXED BY audit_links_" + c.column
+		}
+	}
+	if outcome == string(audit.Refused) {
+		return " INDEXED BY audit_links_refused"
+	}
+	return ""
 }
 
 // span are the numbers between which the entries are, both excluded.
