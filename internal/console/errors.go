@@ -144,6 +144,8 @@ func (c *Console) detour(w http.ResponseWriter, r *http.Request, to string) {
 	next := r.URL.RequestURI()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		next = c.park(r)
+	} else if u, err := url.Parse(r.Header.Get("HX-Current-URL")); err == nil && u.Path != "" {
+		next = local(u.RequestURI(), "/") // a part of a page was asked for: the person comes back to the page
 	}
 	if next != "/" {
 		to += "?next=" + url.QueryEscape(next)
