@@ -17,6 +17,21 @@
 // Nothing about which e-mail exists: an unknown one costs the same hash, gets the same words and the same
 // status. Which factor was wrong is told to nobody but the account's own log.
 //
+// Each person with the e-mail costs one hash. An e-mail that is used in several accounts therefore takes
+// longer than an unknown one; in an installation with one account that cannot happen.
+//
+// # Tickets
+//
+// What lies between two requests (a password shown and a code awaited, a passkey asked for, a browser sent
+// to an OpenID provider, a form parked) is in the database, sealed, behind a [Ticket]. A ticket is taken
+// before it is looked at, so that of two requests with the same one only one goes on; a wrong code puts it
+// back, four times.
+//
+// # Who must set up a code
+//
+// If the account asks for one-time codes and somebody signs in by password without having one, her session
+// has the role [Enrolling] and no other, until she has. Pages that are declared for members refuse her.
+//
 // # Sessions
 //
 // A session is a row. The cookie carries a random credential, of which the row has the hash. A session
