@@ -13,9 +13,12 @@
 // a suspended person stay for when she comes back.
 //
 // A vault that somebody may not see is to her as if it were not there. In one that she sees, what her
-// access does not allow is refused, and leaves an audit entry. A vault has at least one manage grant at
-// any time; the one who creates it and the Owners begin with one each. Names need not be unique: a name
-// that was refused would tell of a vault that cannot be seen.
+// access does not allow is refused, and leaves an audit entry. Names need not be unique: a name that was
+// refused would tell of a vault that cannot be seen.
+//
+// The one who creates a vault and the Owners begin with a manage grant each. The last one whose grantee is
+// somebody, a person who is there or a group with members, cannot be taken away. Removing a person is not
+// held up by her grants: if she alone managed a vault, nobody does.
 //
 // # Items
 //
