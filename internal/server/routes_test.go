@@ -14,11 +14,11 @@ import (
 	"holdfast/internal/server/servertest"
 )
 
-// TestRouteTable is every route with its access. A route that is added, lost, or opened up shows here.
+// TestRouteTable is every route for programs with its access; those for people are in console_access_test.go. A route that is added, lost, or opened up shows here.
 func TestRouteTable(t *testing.T) {
 	in := servertest.Start(t, "sqlite")
 	got := map[string]string{}
-	for _, r := range in.Routes() {
+	for _, r := range in.APIRoutes() {
 		got[r.Pattern] = r.Access.String()
 	}
 	want := map[string]string{
@@ -62,7 +62,7 @@ func TestRoutesAreDocumented(t *testing.T) {
 	}
 	operational := []string{"GET /healthz", "GET /readyz", "GET /openapi/users.yaml"}
 	served := map[string]bool{}
-	for _, r := range servertest.Start(t, "sqlite").Routes() {
+	for _, r := range servertest.Start(t, "sqlite").APIRoutes() {
 		if !slices.Contains(operational, r.Pattern) {
 			served[r.Pattern] = true
 		}
