@@ -31,6 +31,10 @@ func (c *Console) Problem(w http.ResponseWriter, r *http.Request, p *problem.Err
 		c.detour(w, r, "/confirm")
 		return
 	}
+	if who := me(r); who.SessionID != "" && p.Kind == problem.Forbidden && !who.Has(web.Member) {
+		http.Redirect(w, r, enrolPage, http.StatusSeeOther) // she may set up one-time codes, and nothing else
+		return
+	}
 	lang := c.catalogue.languageOf(r)
 	data := problemPage{Kind: kindOf(p), Detail: c.words(lang, p), Status: p.Kind.Status()}
 	if p.RetryAfter > 0 {
@@ -142,7 +146,9 @@ func answerJSON(w http.ResponseWriter, status int, v any) {
 // detour sends the browser to sign in or to confirm, and then back to what it wanted.
 func (c *Console) detour(w http.ResponseWriter, r *http.Request, to string) {
 	next := r.URL.RequestURI()
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if wantsJSON(r) {
+		next = from(r) // a script does its part again when the page is back
+	} else if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		next = c.park(r)
 	} else if u, err := url.Parse(r.Header.Get("HX-Current-URL")); err == nil && u.Path != "" {
 		next = local(u.RequestURI(), "/") // a part of a page was asked for: the person comes back to the page

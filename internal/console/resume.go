@@ -20,10 +20,7 @@ const (
 // park keeps what was posted, and returns where it is found again. Where nothing can be kept (nobody knows
 // whose session it was, or the form is too large) that is the page that the form was on.
 func (c *Console) park(r *http.Request) string {
-	from := "/"
-	if u, err := url.Parse(r.Referer()); err == nil && u.Host == r.Host {
-		from = local(u.RequestURI(), "/")
-	}
+	from := from(r)
 	values, err := form(r)
 	who := me(r)
 	if err != nil || who.UserID == "" {
@@ -44,6 +41,14 @@ func (c *Console) park(r *http.Request) string {
 		return from
 	}
 	return "/resume/" + url.PathEscape(string(ticket))
+}
+
+// from is the page of ours that a request was made on, as far as the browser says.
+func from(r *http.Request) string {
+	if u, err := url.Parse(r.Referer()); err == nil && u.Host == r.Host {
+		return local(u.RequestURI(), "/")
+	}
+	return "/"
 }
 
 // resumed is the data of pages/resume.html.

@@ -399,8 +399,8 @@ func TestEnrolFirst(t *testing.T) {
 	if a := v.get(enrolPage); a.status != http.StatusOK || strings.Contains(a.body, `href="/people"`) {
 		t.Errorf("the page answers %d; it must lead nowhere else", a.status)
 	}
-	if a := v.get("/profile"); a.status == http.StatusOK {
-		t.Error("another page is served before the code is set up")
+	if a := v.get("/profile"); a.location != enrolPage {
+		t.Errorf("another page, before the code is set up: %d to %q, want %q", a.status, a.location, enrolPage)
 	}
 	if a := v.get("/sign-in?next=/people"); a.location != enrolPage {
 		t.Errorf("the sign-in page leads to %q", a.location)
@@ -440,6 +440,11 @@ func TestConfirm(t *testing.T) {
 	}
 	if a := v.get(next); strings.Contains(a.body, "quiet harbour") {
 		t.Error("the new password was kept while confirming")
+	}
+	d.pass(signin.FreshFor)
+	a = v.do("POST", "/profile/passkeys/begin", url.Values{"name": {"Laptop"}}, "Accept", "application/json", "Referer", d.url+"/profile/passkeys/new")
+	if a.status != http.StatusForbidden || !strings.Contains(a.body, `{"location":"/confirm?next=%2Fprofile%2Fpasskeys%2Fnew"}`) {
+		t.Errorf("a script is told %d %s, want to confirm and to come back to its page", a.status, a.body)
 	}
 	if a := d.visitor(t).get("/confirm"); !strings.HasPrefix(a.location, "/sign-in") {
 		t.Errorf("nobody's session is confirmed: %d to %q", a.status, a.location)
