@@ -23,7 +23,7 @@ const (
 )
 
 // parts are what a machine may lack.
-var parts = []string{"postgres", "chromium", "npm"}
+var parts = []string{"postgres", "chromium", "npm", "python"}
 
 // Postgres returns the URL of a fresh, empty database on the server of TEST_POSTGRES, which is
 // dropped when the test ends. Without that variable the test is skipped, or fails if

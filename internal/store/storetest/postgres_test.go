@@ -62,8 +62,8 @@ func TestRequire(t *testing.T) {
 		{"missing", "", "npm", false, ending{skip: "npm is missing: get it"}},
 		{"missing-other-required", "postgres,chromium", "npm", false, ending{skip: "npm is missing: get it"}},
 		{"missing-required", "postgres, npm", "npm", false, ending{fatal: "npm is missing, and HOLDFAST_TEST_REQUIRE lists it: get it"}},
-		{"mistyped-list", "postgers", "npm", true, ending{fatal: `HOLDFAST_TEST_REQUIRE lists "postgers"; the parts are postgres, chromium, npm`}},
-		{"mistyped-part", "", "nmp", false, ending{fatal: `"nmp" is no part of a test machine; the parts are postgres, chromium, npm`}},
+		{"mistyped-list", "postgers", "npm", true, ending{fatal: `HOLDFAST_TEST_REQUIRE lists "postgers"; the parts are postgres, chromium, npm, python`}},
+		{"mistyped-part", "", "nmp", false, ending{fatal: `"nmp" is no part of a test machine; the parts are postgres, chromium, npm, python`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
