@@ -8,7 +8,6 @@ import (
 
 // Each area moves its function from here to a file of its own.
 
-func (c *Console) overviewRoutes() []web.Route { return nil }
 func (c *Console) peopleRoutes() []web.Route   { return nil }
 func (c *Console) groupRoutes() []web.Route    { return nil }
 func (c *Console) vaultRoutes() []web.Route    { return nil }
