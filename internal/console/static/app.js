@@ -468,6 +468,7 @@ for (const body of $$(".tour-body")) body.scrollTop = ($("[aria-current]", body)
 drafts();
 update();
 setupLink($("form[data-setup-link]"));
+addEventListener("hashchange", () => setupLink($("form[data-setup-link]"))); // pasted over the address of the page
 if ($("[data-passkey]")) import("./passkey.js");
 if ($("[data-live], [hx-get], [hx-post], [hx-boost]") && !globalThis.htmx) {
   // Most pages have no part that htmx would fill. It starts at once only when the page is complete.
