@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -94,6 +95,11 @@ func signInAs(t *testing.T, in *servertest.Instance, u directory.User, password 
 // do sends one request, as a browser that follows no redirect would.
 func (b *browser) do(t *testing.T, method, path string, form url.Values) (*http.Response, string) {
 	t.Helper()
+	return b.with(t, nil, method, path, form)
+}
+
+func (b *browser) with(t *testing.T, header http.Header, method, path string, form url.Values) (*http.Response, string) {
+	t.Helper()
 	var body io.Reader
 	if method == http.MethodPost {
 		body = strings.NewReader(form.Encode())
@@ -102,6 +108,7 @@ func (b *browser) do(t *testing.T, method, path string, form url.Values) (*http.
 	if err != nil {
 		t.Fatal(err)
 	}
+	maps.Copy(r.Header, header)
 	r.Header.Set("Accept", "text/html")
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
