@@ -8,8 +8,6 @@ import (
 
 // Each area moves its function from here to a file of its own.
 
-func (c *Console) peopleRoutes() []web.Route   { return nil }
-func (c *Console) groupRoutes() []web.Route    { return nil }
 func (c *Console) vaultRoutes() []web.Route    { return nil }
 func (c *Console) auditRoutes() []web.Route    { return nil }
 func (c *Console) settingsRoutes() []web.Route { return nil }
