@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast/internal/audit"
 	"holdfast/internal/directory"
@@ -112,4 +113,22 @@ func (h *house) alive(t *testing.T, token string) bool {
 // path is where the tab is, within the console, with the query.
 func (h *house) path(tab *browsertest.Tab) string {
 	return strings.TrimPrefix(tab.URL(), h.ConsoleURL())
+}
+
+// stale takes the freshness from the person's sessions, as if she had signed in ten minutes ago. The
+// clock cannot do that where somebody else's clock matters, too.
+func (h *house) stale(t *testing.T, u directory.User) {
+	t.Helper()
+	sessions, err := h.SignIn().Sessions(t.Context(), u.AccountID, u.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range sessions {
+		err := h.Store().Confirm(t.Context(), u.AccountID, u.ID, s.ID, h.clock.Now().Add(-10*time.Minute), signin.Used{}, signin.Attempt{
+			AccountID: u.AccountID, UserID: u.ID, SessionID: s.ID, At: h.clock.Now(), Category: signin.Success, Method: s.Method,
+		}, operator())
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }

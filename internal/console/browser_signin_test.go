@@ -60,7 +60,8 @@ func TestBrowserPasskey(t *testing.T) {
 		t.Error("signed in by a device that does not recognise its person")
 	}
 	device.SetUserVerified(true)
-	tab.Click("button", "Sign in with a passkey")
+	tab.TabTo("button", "Sign in with a passkey")
+	tab.Press("Enter")
 	tab.Wait(onProfile)
 	tab.MustHave("Work laptop")
 	if got, want := h.path(tab), "/profile?tab=1"; got != want {
@@ -317,6 +318,7 @@ func TestBrowserSSO(t *testing.T) {
 		{"nonce", mira.Email, browsertest.Misbehaviour{Claims: map[string]any{"nonce": "another"}}, "Single sign-on did not let you in."},
 		{"forged", mira.Email, browsertest.Misbehaviour{Forge: true}, "Single sign-on did not let you in."},
 		{"denied", mira.Email, browsertest.Misbehaviour{Deny: true}, "Single sign-on did not let you in."},
+		{"known_again", mira.Email, browsertest.Misbehaviour{}, onProfile},
 	}
 	for _, tt := range tests {
 		provider.Misbehave(tt.wrong)
@@ -332,6 +334,17 @@ func TestBrowserSSO(t *testing.T) {
 			tab.MustHave(mira.Email)
 		}
 	}
+
+	// It confirms a session, too; the provider asks again who she is.
+	h.stale(t, mira)
+	tab.Click("link", "Add a passkey")
+	tab.Wait(onConfirm)
+	tab.Click("link", "Continue with single sign-on of "+h.Account.Name)
+	provider.SignIn(tab, h.Owner.Email)
+	tab.Wait("Single sign-on did not let you in.")
+	tab.Click("link", "Continue with single sign-on of "+h.Account.Name)
+	provider.SignIn(tab, mira.Email)
+	tab.Wait("Your browser asks which device or password manager keeps the passkey.")
 }
 
 // TestBrowserLanguages signs in in German, with the keyboard alone, and without scripts.
