@@ -9,7 +9,6 @@ import (
 // Each area moves its function from here to a file of its own.
 
 func (c *Console) vaultRoutes() []web.Route    { return nil }
-func (c *Console) auditRoutes() []web.Route    { return nil }
 func (c *Console) settingsRoutes() []web.Route { return nil }
 func (c *Console) helpRoutes() []web.Route     { return nil }
 func (c *Console) tourRoutes() []web.Route     { return nil }

@@ -45,6 +45,7 @@ type Console struct {
 	assets    *Assets
 	catalogue *catalogue
 	pages     map[string]map[string]*template.Template // by language, by name of the page
+	chains    chainStates                              // of the audit logs, as far as known
 }
 
 // New parses templates and texts.

@@ -31,6 +31,7 @@ type view struct {
 	Errors map[string]string // by field, in words; "" is about the form as a whole
 	Tour   *tourView         // nil: no tour
 	Data   any
+	Broken bool // the audit log was changed
 
 	Version, Host, RequestID string
 }
@@ -126,6 +127,9 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, p page) error {
 	}
 	if !strings.HasPrefix(p.name, "gate-") {
 		var err error
+		if v.Broken, err = c.chainBroken(r); err != nil {
+			return err
+		}
 		if v.Tour, err = c.tourOf(r, lang); err != nil {
 			return err
 		}
