@@ -46,6 +46,7 @@ type Console struct {
 	catalogue *catalogue
 	pages     map[string]map[string]*template.Template // by language, by name of the page
 	chains    chainStates                              // of the audit logs, as far as known
+	help      map[string]map[string]*helpTopic         // by language, by ID
 }
 
 // New parses templates and texts.
@@ -59,6 +60,9 @@ func New(cfg Config) (*Console, error) {
 		return nil, err
 	}
 	if c.pages, err = c.parse(); err != nil {
+		return nil, err
+	}
+	if c.help, err = readHelp(); err != nil {
 		return nil, err
 	}
 	return c, nil

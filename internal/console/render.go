@@ -21,17 +21,18 @@ var templates embed.FS
 
 // view is what a template gets.
 type view struct {
-	Lang   string
-	Page   string // name of the template, by which the navigation marks where we are
-	Title  string
-	Path   string // of the request, with its query
-	Me     web.Principal
-	Flash  string // what has just been done, in words
-	Form   url.Values
-	Errors map[string]string // by field, in words; "" is about the form as a whole
-	Tour   *tourView         // nil: no tour
-	Data   any
-	Broken bool // the audit log was changed
+	Lang        string
+	Page        string // name of the template, by which the navigation marks where we are
+	Title       string
+	Path        string // of the request, with its query
+	Me          web.Principal
+	Flash       string // what has just been done, in words
+	Form        url.Values
+	Errors      map[string]string // by field, in words; "" is about the form as a whole
+	Tour        *tourView         // nil: no tour
+	TourSkipped bool              // there is one, and it is put away
+	Data        any
+	Broken      bool // the audit log was changed
 
 	Version, Host, RequestID string
 }
@@ -130,9 +131,10 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, p page) error {
 		if v.Broken, err = c.chainBroken(r); err != nil {
 			return err
 		}
-		if v.Tour, err = c.tourOf(r, lang); err != nil {
+		if v.Tour, err = c.tourOf(r); err != nil {
 			return err
 		}
+		v.TourSkipped = v.Tour == nil && c.tourOffered(r)
 	}
 	var buf bytes.Buffer
 	if err := t.ExecuteTemplate(&buf, layoutOf(p.name), v); err != nil {
