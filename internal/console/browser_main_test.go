@@ -132,3 +132,7 @@ func (h *house) stale(t *testing.T, u directory.User) {
 		}
 	}
 }
+
+func newPerson(email, name string) directory.NewUser {
+	return directory.NewUser{Email: email, DisplayName: name}
+}

@@ -171,6 +171,9 @@ func Size(width, height int) Option {
 // Dark prefers a dark colour scheme. The default is light.
 func Dark() Option { return func(s *settings) { s.dark = true } }
 
+// Light prefers a light one again.
+func Light() Option { return func(s *settings) { s.dark = false } }
+
 // Lang sets the languages that the person reads, as in Accept-Language: "de" or "de-AT,de,en". The
 // default is "en".
 func Lang(languages string) Option { return func(s *settings) { s.language = languages } }

@@ -84,10 +84,6 @@ func (tab *Tab) complain() {
 
 // prepare makes the tab what the settings say.
 func (tab *Tab) prepare() error {
-	scheme := "light"
-	if tab.set.dark {
-		scheme = "dark"
-	}
 	tree, err := chromedp.Call(tab.ctx, page.GetFrameTree, cdp.Empty{})
 	if err != nil {
 		return err
@@ -103,18 +99,41 @@ func (tab *Tab) prepare() error {
 		do(tab, network.Enable, network.EnableParams{}),
 		do(tab, runtime.Enable, cdp.Empty{}),
 		do(tab, log.Enable, cdp.Empty{}),
-		do(tab, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-			Width: tab.set.width, Height: tab.set.height, DeviceScaleFactor: 1,
-		}),
-		do(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
-		}}),
+		tab.look(),
 		do(tab, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{
 			UserAgent: tab.chrome.userAgent, AcceptLanguage: tab.set.language,
 		}),
 		do(tab, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "UTC"}),
 		do(tab, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}),
 		do(tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: tab.set.noScript}),
+	)
+}
+
+// Look changes the size of the window or the colour scheme of an open page, without loading it again.
+// Options about anything else have no effect.
+func (tab *Tab) Look(opts ...Option) {
+	tab.t.Helper()
+	for _, o := range opts {
+		o(&tab.set)
+	}
+	if err := tab.look(); err != nil {
+		tab.fatalf("look at the page another way: %v", err)
+	}
+	tab.settle()
+}
+
+func (tab *Tab) look() error {
+	scheme := "light"
+	if tab.set.dark {
+		scheme = "dark"
+	}
+	return errors.Join(
+		do(tab, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+			Width: tab.set.width, Height: tab.set.height, DeviceScaleFactor: 1,
+		}),
+		do(tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+		}}),
 	)
 }
 
