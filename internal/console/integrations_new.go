@@ -113,6 +113,9 @@ func (c *Console) saveTitle(r *http.Request, app oauth.Client, rotated bool) str
 	return c.tr(r, "integration_save.title")
 }
 
+// wasRotated reports whether the newest secret is not the first one.
+func wasRotated(app oauth.Client) bool { return len(app.Secrets) > 1 }
+
 // alreadyShown answers a form that was sent again: the secret was in the first answer.
 func (c *Console) alreadyShown(w http.ResponseWriter, r *http.Request, id string, rotated bool) error {
 	app, err := c.OAuth.Client(r.Context(), me(r).AccountID, id)
@@ -166,8 +169,8 @@ func (c *Console) notSaved(w http.ResponseWriter, r *http.Request, app oauth.Cli
 	}
 	f.Del("client_secret") // not even by mistake
 	p := page{
-		name: "integration-save", title: c.saveTitle(r, app, false), form: f, status: http.StatusUnprocessableEntity,
-		data: savePage{State: "failed", App: app, Connection: c.connection(app), Vaults: vaults},
+		name: "integration-save", title: c.saveTitle(r, app, wasRotated(app)), form: f, status: http.StatusUnprocessableEntity,
+		data: savePage{State: "failed", App: app, Rotated: wasRotated(app), Connection: c.connection(app), Vaults: vaults},
 	}
 	if byHTMX(r) {
 		p.errors = map[string]string{pr.Field: c.words(c.catalogue.languageOf(r), pr)}
@@ -262,8 +265,8 @@ func (c *Console) savedCredentials(w http.ResponseWriter, r *http.Request) error
 	if n < 0 {
 		return c.backToIntegration(w, r)
 	}
-	return c.render(w, r, page{name: "integration-save", title: c.saveTitle(r, app, false), data: savePage{
-		State: "saved", App: app, Connection: c.connection(app), Item: items[n],
+	return c.render(w, r, page{name: "integration-save", title: c.saveTitle(r, app, wasRotated(app)), data: savePage{
+		State: "saved", App: app, Rotated: wasRotated(app), Connection: c.connection(app), Item: items[n],
 	}})
 }
 
@@ -279,8 +282,8 @@ func (c *Console) keptCredentials(w http.ResponseWriter, r *http.Request) error 
 	}
 	if f.Get("kept") == "" {
 		err := problem.InField("kept", "save the secret, or tick the box once you have stored it elsewhere")
-		return c.again(w, r, page{name: "integration-save", title: c.saveTitle(r, app, false), form: f, data: savePage{
-			State: "unconfirmed", App: app, Connection: c.connection(app),
+		return c.again(w, r, page{name: "integration-save", title: c.saveTitle(r, app, wasRotated(app)), form: f, data: savePage{
+			State: "unconfirmed", App: app, Rotated: wasRotated(app), Connection: c.connection(app),
 		}}, err)
 	}
 	return redirect(w, r, "/integrations/"+app.ID)

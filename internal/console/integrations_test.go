@@ -396,6 +396,9 @@ func TestIntegrationRevoked(t *testing.T) {
 	for _, tab := range []string{"", "?tab=activity", "?tab=connect"} {
 		page := d.page(t, 200, at+tab, nil)
 		d.mustHave(t, page, "Revoked")
+		if strings.Contains(page, `badge--ok`) {
+			t.Errorf("%q of a revoked application shows something as good:\n%s", tab, page)
+		}
 		for _, action := range []string{"<button class=\"btn\"", at + "/edit", at + "/rotate", at + "/revoke", "hx-get"} {
 			if strings.Contains(page, action) {
 				t.Errorf("%q of a revoked application has %s", tab, action)

@@ -117,7 +117,7 @@ func (c *Console) integration(w http.ResponseWriter, r *http.Request) error {
 	if data.By, err = names.of(r.Context(), app.CreatedBy); err != nil {
 		return err
 	}
-	data.Secrets = slices.DeleteFunc(slices.Clone(app.Secrets), func(s oauth.SecretInfo) bool { return !s.Alive(c.Now()) })
+	data.Secrets = c.aliveSecrets(app)
 	switch data.Tab {
 	case "connect":
 		data.Snippets, err = Snippets(data.Connection)
@@ -225,7 +225,7 @@ func (c *Console) actionOn(r *http.Request, action string) (actionPage, error) {
 		return actionPage{}, err
 	}
 	data := actionPage{Action: action, App: app, Newest: newestSecret(app)}
-	data.Secrets = slices.DeleteFunc(slices.Clone(app.Secrets), func(s oauth.SecretInfo) bool { return !s.Alive(c.Now()) })
+	data.Secrets = c.aliveSecrets(app)
 	activity, err := c.OAuth.Activity(r.Context(), me(r).AccountID, app.ID)
 	if err != nil {
 		return actionPage{}, err
@@ -234,6 +234,13 @@ func (c *Console) actionOn(r *http.Request, action string) (actionPage, error) {
 	data.Calls, data.LastAt, data.LastedFrom = live.Lately(), live.LastAt(), activity.LastAddress
 	data.Items, err = c.Vaults.ItemsLinkedTo(r.Context(), viewer(r), "client:"+app.ID)
 	return data, err
+}
+
+// aliveSecrets are the secrets that are accepted now.
+func (c *Console) aliveSecrets(app oauth.Client) []oauth.SecretInfo {
+	return slices.DeleteFunc(slices.Clone(app.Secrets), func(s oauth.SecretInfo) bool {
+		return !app.RevokedAt.IsZero() || !s.Alive(c.Now())
+	})
 }
 
 // newestSecret is the ID of the secret that was made last.
