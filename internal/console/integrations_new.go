@@ -19,7 +19,6 @@ import (
 type integrationForm struct {
 	App    oauth.Client // empty for a new one
 	Scopes []string     // that can be chosen
-	Writes []string     // of those, the ones that change somebody's state
 }
 
 // New reports whether the form makes an application.
@@ -39,7 +38,7 @@ func formScopes() []string {
 }
 
 func formOf(app oauth.Client) integrationForm {
-	return integrationForm{App: app, Scopes: formScopes(), Writes: []string{"suspend_users", "reactivate_users"}}
+	return integrationForm{App: app, Scopes: formScopes()}
 }
 
 func (c *Console) newIntegration(w http.ResponseWriter, r *http.Request) error {

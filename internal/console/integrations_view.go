@@ -254,9 +254,17 @@ func newestSecret(app oauth.Client) string {
 	return newest.ID
 }
 
-// overlaps are how long the old secret can go on.
+// overlaps are how long the old secret can go on, in the order in which they are offered.
 func overlaps() []time.Duration {
-	return []time.Duration{0, time.Hour, 24 * time.Hour, 7 * 24 * time.Hour}
+	return []time.Duration{time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 0}
+}
+
+// Overlaps are the values of that choice.
+func (actionPage) Overlaps() (values []string) {
+	for _, d := range overlaps() {
+		values = append(values, d.String())
+	}
+	return values
 }
 
 // parseOverlap reads a choice of the form.
