@@ -270,7 +270,7 @@ func TestBrowserSetUp(t *testing.T) {
 
 	tab := h.open(t)
 	open(tab, first)
-	tab.MustHave("You are invited to Elsewhere.", "Olga", olga.Email)
+	tab.MustHave("Your account is Elsewhere.", "Olga", olga.Email)
 	tab.Fill("Password", "password1234")
 	tab.Click("button", "Set password")
 	tab.Wait("Choose how you will sign in.") // again: the link is still good
