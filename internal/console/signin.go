@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"holdfast/internal/audit"
@@ -58,11 +59,11 @@ const (
 
 // keep puts a ticket into the browser, beside what else the step needs.
 func (c *Console) keep(w http.ResponseWriter, name string, ticket signin.Ticket, life time.Duration, beside ...string) {
-	value := string(ticket)
+	parts := []string{string(ticket)}
 	for _, s := range beside {
-		value += "." + url.PathEscape(s)
+		parts = append(parts, url.PathEscape(s))
 	}
-	http.SetCookie(w, web.Cookie(name, value, c.Now().Add(life)))
+	http.SetCookie(w, web.Cookie(name, strings.Join(parts, "."), c.Now().Add(life)))
 }
 
 // drop removes a cookie.
