@@ -1,8 +1,10 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,7 +75,7 @@ type personRow struct {
 // Invited reports whether the person has not set up signing in yet.
 func (r personRow) Invited() bool { return r.Lifecycle == directory.Invited }
 
-// stateFilters are the choices of the filter.
+// stateFilter reads a choice of the filter; what is none of them is no filter.
 func stateFilter(state string) (directory.StateFilter, string) {
 	switch state {
 	case "active":
@@ -167,7 +169,16 @@ func (c *Console) findPeople(r *http.Request, ask directory.ListQuery) (director
 			return directory.People{}, err
 		}
 	}
-	return c.Directory.People(r.Context(), account, ask)
+	if ask.Search != "" {
+		return c.Directory.People(r.Context(), account, ask)
+	}
+	found, err := c.Directory.Browse(r.Context(), account, ask)
+	if ask.After == "" && found.Next == "" { // all on one page: in the same order, whatever the state
+		slices.SortStableFunc(found.Users, func(a, b directory.User) int {
+			return cmp.Compare(directory.EmailKey(a.Email), directory.EmailKey(b.Email))
+		})
+	}
+	return found, err
 }
 
 func inState(u directory.User, state directory.StateFilter) bool {

@@ -219,8 +219,8 @@ func (c *Console) showAction(w http.ResponseWriter, r *http.Request, kind string
 	return c.render(w, r, p)
 }
 
-// change carries out an action on the person of the path, and shows its page again if it failed.
-func (c *Console) change(w http.ResponseWriter, r *http.Request, kind string, action audit.Action, do func(context.Context, string, string, audit.Entry) (string, error)) error {
+// changePerson carries out an action on the person of the path, and shows its page again if it failed.
+func (c *Console) changePerson(w http.ResponseWriter, r *http.Request, kind string, action audit.Action, do func(context.Context, string, string, audit.Entry) (string, error)) error {
 	if _, err := form(r); err != nil {
 		return err
 	}
@@ -233,7 +233,7 @@ func (c *Console) change(w http.ResponseWriter, r *http.Request, kind string, ac
 }
 
 func (c *Console) suspend(w http.ResponseWriter, r *http.Request) error {
-	return c.change(w, r, "suspend", audit.UserSuspend, func(ctx context.Context, account, id string, by audit.Entry) (string, error) {
+	return c.changePerson(w, r, "suspend", audit.UserSuspend, func(ctx context.Context, account, id string, by audit.Entry) (string, error) {
 		until, err := untilOf(r.PostForm.Get("until"), c.Now())
 		if err != nil {
 			return "", err
@@ -252,14 +252,14 @@ func (c *Console) suspend(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (c *Console) reactivate(w http.ResponseWriter, r *http.Request) error {
-	return c.change(w, r, "reactivate", audit.UserReactivate, func(ctx context.Context, account, id string, by audit.Entry) (string, error) {
+	return c.changePerson(w, r, "reactivate", audit.UserReactivate, func(ctx context.Context, account, id string, by audit.Entry) (string, error) {
 		_, err := c.Directory.Reactivate(ctx, account, id, r.PostForm.Get("reason"), by)
 		return "/people/" + id + "?done=person_reactivated", err
 	})
 }
 
 func (c *Console) releaseHold(w http.ResponseWriter, r *http.Request) error {
-	return c.change(w, r, "release", audit.HoldRelease, func(ctx context.Context, account, id string, by audit.Entry) (string, error) {
+	return c.changePerson(w, r, "release", audit.HoldRelease, func(ctx context.Context, account, id string, by audit.Entry) (string, error) {
 		if err := c.Directory.ReleaseHold(ctx, account, id, r.PathValue("hold"), r.PostForm.Get("reason"), by); err != nil {
 			return "", err
 		}
@@ -272,14 +272,14 @@ func (c *Console) releaseHold(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (c *Console) endSessionOf(w http.ResponseWriter, r *http.Request) error {
-	return c.change(w, r, "end", audit.SessionEnd, func(ctx context.Context, account, id string, by audit.Entry) (string, error) {
+	return c.changePerson(w, r, "end", audit.SessionEnd, func(ctx context.Context, account, id string, by audit.Entry) (string, error) {
 		err := c.SignIn.EndSession(ctx, account, id, r.PathValue("session"), by)
 		return "/people/" + id + "?done=session_ended", err
 	})
 }
 
 func (c *Console) removePerson(w http.ResponseWriter, r *http.Request) error {
-	return c.change(w, r, "remove", audit.UserRemove, func(ctx context.Context, account, id string, by audit.Entry) (string, error) {
+	return c.changePerson(w, r, "remove", audit.UserRemove, func(ctx context.Context, account, id string, by audit.Entry) (string, error) {
 		return "/people?done=person_removed", c.Directory.Remove(ctx, account, id, r.PostForm.Get("reason"), by)
 	})
 }

@@ -50,7 +50,7 @@ type historyRow struct {
 	audit.Link
 	By    party
 	About party // the target, if it is not the person herself
-	Other bool  // the target is not the person herself
+	Other bool  // the target is somebody or something else, and is known
 }
 
 // Refused reports whether it was turned down.
@@ -148,10 +148,10 @@ func (c *Console) history(r *http.Request, userID string, who *parties) ([]histo
 		}
 		switch kind, _ := partyKind(l.Entry.Target); kind {
 		case "user", "client", "group":
-			row.Other = l.Entry.Target != self
 			if row.About, err = who.of(r.Context(), l.Entry.Target); err != nil {
 				return nil, err
 			}
+			row.Other = l.Entry.Target != self && row.About.Kind != "unknown"
 		}
 		rows = append(rows, row)
 	}
