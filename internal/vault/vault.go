@@ -116,20 +116,20 @@ func ErrNoGrantee(grantee string) *problem.Error {
 
 // ErrAccess is the answer to what takes more access than the viewer has.
 func ErrAccess(have, need Access) *problem.Error {
-	return problem.New(problem.Forbidden, "this takes the access %q in the vault and you have %q; ask somebody who manages it", need, have)
+	return problem.Coded(problem.Forbidden, "vault_access", "this takes the access %q in the vault and you have %q; ask somebody who manages it", need, have)
 }
 
 // ErrLastManage is the answer to what would leave a vault without anybody who manages it.
 func ErrLastManage() *problem.Error {
-	return problem.New(problem.Conflict, "nobody else manages this vault; give somebody else the access %q first", Manage)
+	return problem.Coded(problem.Conflict, "last_manage", "nobody else manages this vault; give somebody else the access %q first", Manage)
 }
 
 // ErrNotEmpty is the answer to deleting a vault that has items.
 func ErrNotEmpty(items int) *problem.Error {
-	return problem.New(problem.Conflict, "the vault has items (%d); archive them or save them elsewhere first", items)
+	return problem.Coded(problem.Conflict, "vault_not_empty", "the vault has items (%d); archive them or save them elsewhere first", items)
 }
 
 // ErrChanged is the answer to a change of a version that is not the current one.
 func ErrChanged(seen, current int) *problem.Error {
-	return problem.New(problem.Conflict, "somebody else has changed the item: you saw version %d and it is at version %d; look at the current one and change it again", seen, current)
+	return problem.Coded(problem.Conflict, "item_changed", "somebody else has changed the item: you saw version %d and it is at version %d; look at the current one and change it again", seen, current)
 }
