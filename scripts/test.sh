@@ -39,6 +39,8 @@ if ! browser; then
   apt_install chromium || lacks chromium "$why"
 fi
 
+have python3 || apt_install python3 || lacks python "$why"
+
 # node_modules is as the lock file says if the copy of that file which we leave in it is the same.
 node_clients() {
   local dir=test/clients
@@ -65,7 +67,7 @@ node_clients || lacks npm "$why"
 # --- the run ---
 
 if in_ci; then
-  export HOLDFAST_TEST_REQUIRE=postgres,chromium,npm
+  export HOLDFAST_TEST_REQUIRE=postgres,chromium,npm,python
 fi
 
 trap postgres_stop EXIT
