@@ -2,19 +2,27 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
+	"holdfast/internal/audit"
 	"holdfast/internal/bench"
 	"holdfast/internal/config"
+	"holdfast/internal/directory"
 	"holdfast/internal/server"
+	"holdfast/internal/signin"
+	"holdfast/internal/vault"
+	"holdfast/internal/web"
 )
 
 type benchCmd struct {
-	API   benchAPICmd   `cmd:"" name:"api" help:"Requests a second of get, list, token and suspend, beside a bare server on the same data."`
-	Pages benchPagesCmd `cmd:"" help:"What a page costs with a million people, beside a thousand, and what memory the server takes."`
+	API     benchAPICmd     `cmd:"" name:"api" help:"Requests a second of get, list, token and suspend, beside a bare server on the same data."`
+	Pages   benchPagesCmd   `cmd:"" help:"What a page costs with a million people, beside a thousand, and what memory the server takes."`
+	Console benchConsoleCmd `cmd:"" help:"Time of pages of the console for 100,000 people, beside bare pages of the same size."`
 
 	ServeHoldfast benchServeHoldfastCmd `cmd:"" hidden:"" help:"Part of bench: serves Holdfast."`
 	ServeFloor    benchServeFloorCmd    `cmd:"" hidden:"" help:"Part of bench: serves the floor."`
@@ -63,6 +71,63 @@ func (c *benchPagesCmd) Run(ctx context.Context, g *globals, std stdio) error {
 	r, err := bench.Pages(ctx, o)
 	done()
 	return c.print(std, r, err, grouped(c.People)+" people", "1,000 people")
+}
+
+type benchConsoleCmd struct {
+	benchFlags
+	People int      `default:"100000" help:"People in the account, a multiple of 100."`
+	Only   []string `placeholder:"ROW" help:"Measure these rows only: people, people search, person, integrations, integration, audit log, vaults, vault, overview, sign-in."`
+}
+
+func (c *benchConsoleCmd) Run(ctx context.Context, g *globals, std stdio) error {
+	o, done, err := c.options(g, std)
+	if err != nil {
+		return err
+	}
+	o.People, o.Only = c.People, c.Only
+	collectSeldom(std.env)
+	r, err := bench.Console(ctx, o, func(ctx context.Context, cfg config.Config, log io.Writer) (bench.ConsoleServer, error) {
+		s, err := server.New(ctx, cfg, server.Options{Log: newLog(log, cfg)})
+		return benchConsole{s}, err
+	})
+	done()
+	return c.print(std, r, err, "Holdfast", "bare page")
+}
+
+// benchConsole lets the benchmark be a person in the console.
+type benchConsole struct{ *server.Server }
+
+func (b benchConsole) Enter(ctx context.Context, u directory.User) (string, error) {
+	password := rand.Text()
+	if err := b.SignIn().SetInitialPassword(ctx, u.AccountID, u.ID, password, audit.Entry{Actor: "operator:bench"}); err != nil {
+		return "", err
+	}
+	in, ticket, err := b.SignIn().Password(ctx, signin.Client{Address: "127.0.0.1", UserAgent: "HoldfastBench/1.0"}, u.Email, password)
+	if err == nil && ticket != "" {
+		err = errors.New("a one-time code is asked for")
+	}
+	if err != nil {
+		return "", err
+	}
+	return web.SessionCookie + "=" + in.Token.Reveal(), nil
+}
+
+func (b benchConsole) AddVault(ctx context.Context, u directory.User, name string, items int) (string, error) {
+	who, by := vault.Viewer{AccountID: u.AccountID, UserID: u.ID}, audit.Entry{Actor: "user:" + u.ID}
+	made, err := b.Vaults().Create(ctx, who, name, "Made by the benchmark.", by)
+	if err != nil {
+		return "", err
+	}
+	for i := range items {
+		_, err := b.Vaults().Save(ctx, who, made.ID, vault.NewItem{Category: vault.Login, Title: fmt.Sprintf("Item %02d", i), Fields: []vault.Field{
+			{Name: "username", Label: "Username", Value: u.Email},
+			{Name: "password", Label: "Password", Value: rand.Text(), Concealed: true},
+		}}, by)
+		if err != nil {
+			return "", err
+		}
+	}
+	return made.ID, nil
 }
 
 func (c *benchFlags) options(g *globals, std stdio) (o bench.Options, done func(), err error) {

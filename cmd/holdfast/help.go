@@ -158,6 +158,11 @@ Every line is checked before anything happens, and each one that is refused is r
 			[]string{
 				"holdfast bench pages",
 			}},
+		"bench console": {`Makes an account of 100,000 people, signs its owner in, and gets each page again and again on one connection. Each row shows within what time half of the requests were answered, and the ratio to a bare page of the same size that needs no database. A page that does not answer 200 ends the benchmark.`,
+			[]string{
+				"holdfast bench console",
+				"holdfast bench console --only people,overview --json",
+			}},
 		"completion": {`Completes commands, flags and their values.`,
 			[]string{
 				"holdfast completion bash > ~/.local/share/bash-completion/completions/holdfast",

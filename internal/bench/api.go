@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -38,14 +39,9 @@ func APIRows() []string { return []string{workGet, workList, workToken, workSusp
 
 // API measures the requests that platforms make.
 func API(ctx context.Context, o Options) (report Report, err error) {
-	rows := o.Only
-	if len(rows) == 0 {
-		rows = APIRows()
-	}
-	for _, name := range rows {
-		if !slices.Contains(APIRows(), name) {
-			return report, fmt.Errorf("there is no row %q; there are %v", name, APIRows())
-		}
+	rows, err := o.rows(APIRows())
+	if err != nil {
+		return report, err
 	}
 	if err := o.check(); err != nil {
 		return report, err
@@ -88,6 +84,19 @@ func API(ctx context.Context, o Options) (report Report, err error) {
 		report.Rows = append(report.Rows, newRow(name, perSecond, rounds, result.perSecond))
 	}
 	return report, nil
+}
+
+// rows are those to measure, of those that there are.
+func (o Options) rows(all []string) ([]string, error) {
+	for _, name := range o.Only {
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("there is no row %q; there are: %s", name, strings.Join(all, ", "))
+		}
+	}
+	if len(o.Only) > 0 {
+		return o.Only, nil
+	}
+	return all, nil
 }
 
 // check refuses what could not be measured.
@@ -169,14 +178,18 @@ func (s *sides) round(i int, o order) (result, error) {
 
 // turns measures the two sides in turns, after a turn that does not count.
 func (s *sides) turns(what func(side int) order, progress func(float64)) (rounds [2][]result, err error) {
-	for n := range s.rounds + 1 {
-		progress(float64(n) / float64(s.rounds+1))
+	return turns(s.rounds, func(i int) (result, error) { return s.round(i, what(i)) }, progress)
+}
+
+func turns(n int, round func(side int) (result, error), progress func(float64)) (rounds [2][]result, err error) {
+	for turn := range n + 1 {
+		progress(float64(turn) / float64(n+1))
 		for i := range rounds {
-			r, err := s.round(i, what(i))
+			r, err := round(i)
 			if err != nil {
 				return rounds, err
 			}
-			if n > 0 {
+			if turn > 0 {
 				rounds[i] = append(rounds[i], r)
 			}
 		}

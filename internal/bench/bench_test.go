@@ -30,6 +30,11 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	// With -race each child would sleep for a second before it ends.
+	if err := os.Setenv("GORACE", strings.TrimSpace(os.Getenv("GORACE")+" atexit_sleep_ms=0")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
@@ -63,6 +68,7 @@ func options(t *testing.T) bench.Options {
 }
 
 func TestAPI(t *testing.T) {
+	t.Parallel()
 	for _, kind := range storetest.Kinds() {
 		t.Run(kind, func(t *testing.T) {
 			o := options(t)
@@ -148,6 +154,7 @@ func empty(t *testing.T, dir string) {
 }
 
 func TestPages(t *testing.T) {
+	t.Parallel()
 	o := options(t)
 	o.People, o.Duration, o.Rounds = 3000, 20*time.Millisecond, 1
 	r, err := bench.Pages(t.Context(), o)
@@ -174,6 +181,7 @@ func TestPages(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		do   func(o *bench.Options)

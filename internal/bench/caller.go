@@ -78,13 +78,32 @@ func (c *caller) ask(method, path, authorization, form string) error {
 		b = append(b, "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: "...)
 		b = strconv.AppendInt(b, int64(len(form)), 10)
 	}
-	b = append(append(b, "\r\n\r\n"...), form...)
-	c.req = b
-	if _, err := c.conn.Write(b); err != nil {
+	return c.send(append(append(b, "\r\n\r\n"...), form...))
+}
+
+// view asks for a page, as the browser does that has the cookie; empty for none.
+func (c *caller) view(path, cookie string) error {
+	b := append(append(c.req[:0], "GET "...), path...)
+	b = append(append(b, " HTTP/1.1\r\nHost: "...), c.host...)
+	b = append(b, "\r\nUser-Agent: HoldfastBench/1.0\r\nAccept: text/html\r\nAccept-Language: en"...)
+	if cookie != "" {
+		b = append(append(b, "\r\nCookie: "...), cookie...)
+	}
+	return c.send(append(b, "\r\n\r\n"...))
+}
+
+func (c *caller) send(request []byte) error {
+	c.req = request // whose room the next one takes
+	if _, err := c.conn.Write(request); err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
 	return c.answer()
 }
+
+// statusError is an answer of another status than 200.
+type statusError struct{ status, body string }
+
+func (e *statusError) Error() string { return fmt.Sprintf("%s: %.300s", e.status, e.body) }
 
 // answer reads an answer of status 200 with a Content-Length; any other is an error.
 func (c *caller) answer() error {
@@ -121,7 +140,7 @@ func (c *caller) answer() error {
 		return fmt.Errorf("read body: %w", err)
 	}
 	if !ok {
-		return fmt.Errorf("%s: %.300s", status, c.body)
+		return &statusError{status, string(c.body)}
 	}
 	return nil
 }

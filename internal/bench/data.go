@@ -190,6 +190,9 @@ func (o Options) credentials(ctx context.Context, db *store.DB, a *account, by a
 	return nil
 }
 
+// emailDomain is reserved by RFC 2606.
+const emailDomain = "harbour.example.org"
+
 // people makes up n people whose texts are as long as real ones.
 func people(n int) []directory.NewUser {
 	first := []string{"Mira", "Tomas", "Ngozi", "Aurélie", "Jun", "Sebastián", "Priya", "Olu", "Freja", "Dmitri", "Hana"}
@@ -197,7 +200,7 @@ func people(n int) []directory.NewUser {
 	out := make([]directory.NewUser, n)
 	for i := range out {
 		f, l := first[i%len(first)], last[i/len(first)%len(last)]
-		out[i] = directory.NewUser{Email: fmt.Sprintf("person.%07d@harbour.example.org", i), DisplayName: f + " " + l}
+		out[i] = directory.NewUser{Email: fmt.Sprintf("person.%07d@%s", i, emailDomain), DisplayName: f + " " + l}
 	}
 	return out
 }

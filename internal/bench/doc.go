@@ -12,6 +12,10 @@
 // [ServeFloor], [Load]). A child reads its settings from standard input, so that no secret is in a list
 // of arguments, answers on standard output, one JSON value a line, and ends when its input does.
 //
+// Pages of the console ([Console]) are measured inside one process, one request after the other, since
+// their time is the question and not how many there are: the served Holdfast, a floor that renders a
+// page of the same length without a database, and a browser with the owner's session.
+//
 // # What keeps it honest
 //
 //   - Every answer is checked: status, size, and whether it says what was asked for. One that is wrong

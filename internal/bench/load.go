@@ -31,13 +31,15 @@ type order struct {
 	Conns    int           `json:"conns"`
 	PageSize int           `json:"page_size"` // of lists
 	Filter   string        `json:"filter"`    // of lists
-	Pages    []string      `json:"pages"`     // tokens of the pages to list, for [pageRound]
+	Pages    []string      `json:"pages"`     // tokens of the pages to list, each in its turn
+	View     view          `json:"view"`      // page of the console
 }
 
 // result is what a round gave.
 type result struct {
 	Requests int      `json:"requests"`
 	Seconds  float64  `json:"seconds"`
+	P50      float64  `json:"p50"`    // ms
 	P99      float64  `json:"p99"`    // ms
 	Tokens   []string `json:"tokens"` // of a walk: the token of each page but the first
 	Error    string   `json:"error"`
@@ -149,6 +151,7 @@ func (g *generator) round(ctx context.Context, o order) (result, error) {
 	r.Requests = len(took)
 	if r.Requests > 0 {
 		slices.Sort(took)
+		r.P50 = took[(len(took)-1)/2].Seconds() * 1000
 		r.P99 = took[(len(took)-1)*99/100].Seconds() * 1000
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -29,6 +29,7 @@ type Row struct {
 const (
 	perSecond    = "requests/s"
 	microseconds = "µs/page"
+	halfWithin   = "µs/page (p50)" // half of the requests are answered within it
 	megabytes    = "MB RssAnon"
 )
 

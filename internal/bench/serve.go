@@ -43,10 +43,7 @@ func ServeHoldfast(ctx context.Context, in io.Reader, out io.Writer, build func(
 	if err := settings.Decode(&s); err != nil {
 		return fmt.Errorf("read settings: %w", err)
 	}
-	cfg, err := config.Load(config.Options{Overrides: map[string]string{
-		"data": s.Dir, "database": s.Database, "sqlite.mmap_size": fmt.Sprint(s.MmapSize),
-		"listen.api": "127.0.0.1:0", "listen.ops": "off",
-	}})
+	cfg, err := s.config()
 	if err != nil {
 		return err
 	}
@@ -69,6 +66,13 @@ func ServeHoldfast(ctx context.Context, in io.Reader, out io.Writer, build func(
 		return err
 	}
 	return errors.Join(server.Run(ctx), finish())
+}
+
+func (s served) config() (config.Config, error) {
+	return config.Load(config.Options{Overrides: map[string]string{
+		"data": s.Dir, "database": s.Database, "sqlite.mmap_size": fmt.Sprint(s.MmapSize),
+		"listen.api": "127.0.0.1:0", "listen.ops": "off",
+	}})
 }
 
 // profile begins to record where time and memory go, until finish is called.

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strconv"
 )
@@ -15,6 +16,7 @@ const (
 	workSuspend = "suspend"
 	workWalk    = "walk"
 	workPage    = "page"
+	workView    = "view"
 )
 
 // work is one request and the check of its answer.
@@ -22,7 +24,7 @@ type work func(c *caller, o order) error
 
 var works = map[string]work{
 	workGet: (*caller).getNext, workList: (*caller).listNext, workToken: (*caller).token, workSuspend: (*caller).suspendNext,
-	workWalk: (*caller).walkNext, workPage: (*caller).pageNext,
+	workWalk: (*caller).walkNext, workPage: (*caller).pageNext, workView: (*caller).viewNext,
 }
 
 func (c *caller) bearer() string { return "Bearer " + c.account.Token }
@@ -104,6 +106,18 @@ func (c *caller) pageNext(o order) error {
 	c.turn++
 	_, err := c.list(o, token)
 	return err
+}
+
+// viewNext gets a page of the console.
+func (c *caller) viewNext(o order) error {
+	err := c.view(o.View.Path, o.View.Cookie)
+	if wrong, ok := errors.AsType[*statusError](err); ok {
+		return fmt.Errorf("the page at %s answers %q; only one that answers 200 can be measured", o.View.Path, wrong.status)
+	}
+	if err != nil {
+		return err
+	}
+	return c.want(o.View.Holds...)
 }
 
 func (c *caller) token(order) error {
