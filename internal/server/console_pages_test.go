@@ -78,7 +78,7 @@ func pagesOf(in *servertest.Instance, ids map[string]string) []string {
 }
 
 var (
-	inline     = regexp.MustCompile(`(?i)<style|\sstyle\s*=|<script[^>]*>[^<]|\son[a-z]+\s*=\s*["']|=\s*["']?\s*javascript:`)
+	inline     = regexp.MustCompile(`(?i)<style|\sstyle\s*=|<script[^>]*>[^<]|\son[a-z]+\s*=\s*["']|(?:href|src|action|xlink:href)\s*=\s*["']?\s*javascript:`)
 	textKey    = regexp.MustCompile(`[>"]([a-z_]+(?:\.[a-z_0-9]+)+)[<"]`)
 	firstTitle = regexp.MustCompile(`<h1[ >]`)
 )
