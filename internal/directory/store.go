@@ -92,7 +92,9 @@ type Store interface {
 
 	CreateGroup(ctx context.Context, accountID, name string, by audit.Entry) (Group, error)
 
-	// RenameGroup and DeleteGroup are for custom groups; a built-in one is a problem of kind Forbidden.
+	// RenameGroup and DeleteGroup are for custom groups; a built-in one is a problem of kind Forbidden. With
+	// the group its access to vaults ends. While nobody else manages one of them, deleting is refused with
+	// a problem of kind Conflict.
 	RenameGroup(ctx context.Context, accountID, groupID, name string, by audit.Entry) error
 	DeleteGroup(ctx context.Context, accountID, groupID string, by audit.Entry) error
 
@@ -187,6 +189,11 @@ func ErrOwnersOnly() *problem.Error {
 // ErrBuiltIn is the answer to renaming or deleting a group that every account has.
 func ErrBuiltIn(name string) *problem.Error {
 	return problem.Coded(problem.Forbidden, "built_in_group", "the group %s is built in; only groups that were added can be renamed or deleted", name)
+}
+
+// ErrManagesVault is the answer to deleting a group without which a vault would have nobody who manages it.
+func ErrManagesVault() *problem.Error {
+	return problem.Coded(problem.Conflict, "group_manages_vault", "nobody but this group manages one of the vaults; let somebody else manage it first")
 }
 
 // ErrExternallyManaged is the answer to suspending a person whom the identity provider manages.

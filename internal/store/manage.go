@@ -154,6 +154,10 @@ func (db *DB) DeleteGroup(ctx context.Context, accountID, groupID string, by aud
 		if err != nil {
 			return err
 		}
+		vaults, err := tx.endGrantsOf(accountID, groupID, by)
+		if err != nil {
+			return err
+		}
 		members := "group_members"
 		if db.postgres == "" { // left alone, SQLite would look at everybody who is in any group
 			members += " INDEXED BY group_members_group"
@@ -165,7 +169,7 @@ func (db *DB) DeleteGroup(ctx context.Context, accountID, groupID string, by aud
 		if _, err := tx.exec("DELETE FROM groups WHERE account_id = $1 AND id = $2", accountID, groupID); err != nil {
 			return fmt.Errorf("delete group %q: %w", groupID, err)
 		}
-		return tx.append(accountID, by.Because(fmt.Sprintf("%s, which had %d members", g.Name, n)))
+		return tx.append(accountID, by.Because(fmt.Sprintf("%s, which had %d members and access to %d vaults", g.Name, n, vaults)))
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast/internal/audit"
+	"holdfast/internal/directory"
 	"holdfast/internal/problem"
 	"holdfast/internal/seal"
 	"holdfast/internal/vault"
@@ -230,8 +231,8 @@ func (db *DB) RemoveGrant(ctx context.Context, v vault.Viewer, id, grantee strin
 		if err := tx.keepManaged(v.AccountID, id, grantee, was, by); err != nil {
 			return err
 		}
-		if _, err := tx.exec("DELETE FROM vault_grants WHERE account_id = $1 AND vault_id = $2 AND grantee = $3", v.AccountID, id, grantee); err != nil {
-			return fmt.Errorf("remove grant: %w", err)
+		if err := tx.deleteGrant(v.AccountID, id, grantee); err != nil {
+			return err
 		}
 		return tx.append(v.AccountID, by.Because(fmt.Sprintf("%s: before %s", grantee, was)))
 	})
@@ -273,12 +274,21 @@ func (tx *Tx) checkGrantee(account, grantee string) error {
 	return nil
 }
 
-// keepManaged refuses to take the manage grant from a grantee if no other is left that is somebody: a
-// person who is there, or a group that has members.
+// keepManaged refuses to take the manage grant from a grantee if no other is left that is somebody.
 func (tx *Tx) keepManaged(account, id, grantee string, was vault.Access, by audit.Entry) error {
 	if was != vault.Manage {
 		return nil
 	}
+	managed, err := tx.managedBeside(account, id, grantee)
+	if err == nil && !managed {
+		err = tx.refuse(account, by, vault.ErrLastManage())
+	}
+	return err
+}
+
+// managedBeside reports whether somebody manages the vault besides the grantee: a person who is there, or
+// a group that has members.
+func (tx *Tx) managedBeside(account, id, grantee string) (bool, error) {
 	others := 0
 	err := tx.row(`SELECT COUNT(*) FROM vault_grants WHERE account_id = $1 AND vault_id = $2 AND grantee <> $3 AND access = $4 AND (
 		EXISTS (SELECT 1 FROM users u WHERE u.account_id = vault_grants.account_id AND u.id = SUBSTR(vault_grants.grantee, 6))
@@ -286,10 +296,48 @@ func (tx *Tx) keepManaged(account, id, grantee string, was vault.Access, by audi
 		OR EXISTS (SELECT 1 FROM groups g WHERE g.account_id = vault_grants.account_id AND g.id = SUBSTR(vault_grants.grantee, 7) AND g.kind = 'team_members'))`,
 		account, id, grantee, int64(vault.Manage)).Scan(&others)
 	if err != nil {
-		return fmt.Errorf("count who manages vault %q: %w", id, err)
+		return false, fmt.Errorf("count who manages vault %q: %w", id, err)
 	}
-	if others == 0 {
-		return tx.refuse(account, by, vault.ErrLastManage())
+	return others > 0, nil
+}
+
+// endGrantsOf takes a group that is to be deleted out of every vault, and returns of how many. It is refused while
+// the group is the only one that manages a vault; the vault is not named, since who deletes the group need
+// not see it.
+func (tx *Tx) endGrantsOf(account, groupID string, by audit.Entry) (vaults int, err error) {
+	grantee := vault.GroupGrantee + groupID
+	type grant struct {
+		vault  string
+		access vault.Access
+	}
+	rows, err := tx.rows("SELECT vault_id, access FROM vault_grants WHERE account_id = $1 AND grantee = $2", account, grantee)
+	grants, err := collect(rows, err, func(r scanner) (g grant, err error) { return g, r.Scan(&g.vault, &g.access) })
+	if err != nil {
+		return 0, fmt.Errorf("read grants of %q: %w", grantee, err)
+	}
+	for _, g := range grants {
+		if g.access != vault.Manage {
+			continue
+		}
+		managed, err := tx.managedBeside(account, g.vault, grantee)
+		if err != nil {
+			return 0, err
+		}
+		if !managed {
+			return 0, tx.refuse(account, by, directory.ErrManagesVault())
+		}
+	}
+	for _, g := range grants {
+		if err := tx.deleteGrant(account, g.vault, grantee); err != nil {
+			return 0, err
+		}
+	}
+	return len(grants), nil
+}
+
+func (tx *Tx) deleteGrant(account, id, grantee string) error {
+	if _, err := tx.exec("DELETE FROM vault_grants WHERE account_id = $1 AND vault_id = $2 AND grantee = $3", account, id, grantee); err != nil {
+		return fmt.Errorf("remove grant of vault %q: %w", id, err)
 	}
 	return nil
 }

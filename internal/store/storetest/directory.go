@@ -28,7 +28,7 @@ func Run(t *testing.T) {
 		{"holds", testHolds}, {"policy", testPolicy}, {"last_owner_in_parallel", testLastOwner}, {"groups", testGroups},
 		{"import", testImport}, {"isolation", testIsolation},
 		{"oauth", testOAuth}, {"rotate", testRotate}, {"revoke_in_parallel", testRevokeParallel},
-		{"vault_access", testVaultAccess}, {"vault_doors", testVaultDoors}, {"vault_items", testVaultItems}, {"vault_moved", testVaultMoved},
+		{"vault_access", testVaultAccess}, {"vault_doors", testVaultDoors}, {"vault_groups", testVaultGroups}, {"vault_items", testVaultItems}, {"vault_moved", testVaultMoved},
 		{"vault_usages", testVaultUsages}, {"vault_in_parallel", testVaultParallel},
 		{"sign_in", testSignIn}, {"sign_in_refused", testMayNot}, {"suspended_meanwhile", testSuspendedMeanwhile}, {"used_once", testOnce},
 		{"set_up", testSetUp}, {"ways_in", testWays}, {"subjects", testSubjects}, {"sign_in_policy", testSignInPolicy}, {"attempts", testAttempts},

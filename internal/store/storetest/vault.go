@@ -354,6 +354,56 @@ func testVaultItems(t *testing.T, p *Place) {
 	Verify(t, w.db, w.account)
 }
 
+// testVaultGroups deletes groups that have access: it ends with them, unless nobody else manages the vault.
+func testVaultGroups(t *testing.T, p *Place) {
+	w := newVaults(t, p)
+	ctx := t.Context()
+	ana := w.person("ana@example.org")
+
+	night := of(w.db.CreateGroup(ctx, w.account, "Night", w.by(w.ines))).must(t)
+	if err := w.db.AddMember(ctx, w.account, night.ID, ana.UserID, w.by(w.ines)); err != nil {
+		t.Fatal(err)
+	}
+	grants := func() map[string]vault.Access {
+		t.Helper()
+		has := map[string]vault.Access{}
+		for _, g := range of(w.Grants(ctx, ana, w.vault.ID)).must(t) {
+			has[g.Grantee] = g.Access
+		}
+		return has
+	}
+	w.grant("group:"+night.ID, vault.Manage)
+	for grantee := range grants() {
+		if grantee != "group:"+night.ID {
+			if err := w.RemoveGrant(ctx, ana, w.vault.ID, grantee, w.by(ana)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	err := w.db.DeleteGroup(ctx, w.account, night.ID, w.by(w.ines))
+	wantKind(t, err, problem.Conflict)
+	if code(err) != "group_manages_vault" {
+		t.Errorf("deleting the last group that manages: %v", err)
+	}
+	if diff := cmp.Diff(map[string]vault.Access{"group:" + night.ID: vault.Manage}, grants()); diff != "" {
+		t.Errorf("after the refusal (-want +got):\n%s", diff)
+	}
+	if err := w.SetGrant(ctx, ana, w.vault.ID, "user:"+ana.UserID, vault.Manage, w.by(ana)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.db.DeleteGroup(ctx, w.account, night.ID, w.by(w.ines)); err != nil {
+		t.Fatal(err)
+	}
+	left := 0
+	if err := p.raw(t).QueryRow("SELECT COUNT(*) FROM vault_grants WHERE grantee = $1", "group:"+night.ID).Scan(&left); err != nil || left != 0 {
+		t.Errorf("%d grants of the deleted group are left: %v", left, err)
+	}
+	if diff := cmp.Diff(map[string]vault.Access{"user:" + ana.UserID: vault.Manage}, grants()); diff != "" {
+		t.Errorf("after the deletion (-want +got):\n%s", diff)
+	}
+	Verify(t, w.db, w.account)
+}
+
 // testVaultMoved moves what is sealed to where somebody else could read it: it does not open there.
 func testVaultMoved(t *testing.T, p *Place) {
 	w := newVaults(t, p)
