@@ -246,7 +246,10 @@ document.addEventListener("click", (event) => {
     return;
   }
   if (on.matches("[data-copy], [data-copy-text], [data-copy-post]")) copy(on);
-  else if (on.matches("[data-reveal]")) reveal(on);
+  else if (on.matches("[data-reveal]")) {
+    event.preventDefault(); // without this script the button sends its form, and the value comes on a page
+    reveal(on);
+  }
   else if (on.matches("button[commandfor]")) command(on);
   else if (on.matches("[data-print]")) print();
   else if (on.matches("a[data-dialog]") && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)) {
