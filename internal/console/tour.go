@@ -95,7 +95,7 @@ func (c *Console) tourOffered(r *http.Request) bool { return c.Tour && me(r).Has
 type tourView struct {
 	Steps []tourStep
 	Done  int
-	Seen  string // changes when what is shown does
+	Seen  string // changes when what is shown does; behind "-" which steps are done
 	News  string // ID of the step that was done since the panel was last loaded; empty: none
 	AppID string // of the application; empty: there is none yet
 
@@ -110,16 +110,6 @@ type tourView struct {
 
 // Finished reports whether nothing is left to do.
 func (v *tourView) Finished() bool { return v.Done == len(v.Steps) }
-
-// Placed names the ID of a step in the order, from 1; 0: there is none.
-func (v *tourView) Placed(id string) int {
-	for i, s := range v.Steps {
-		if s.ID == id {
-			return i + 1
-		}
-	}
-	return 0
-}
 
 // tourStep is one thing to do.
 type tourStep struct {
@@ -169,7 +159,7 @@ func (c *Console) tour(r *http.Request) (*tourView, error) {
 	}
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%+v", *v) // never fails
-	v.Seen = strconv.FormatUint(h.Sum64(), 36) + "-" + strconv.Itoa(v.Done)
+	v.Seen = strconv.FormatUint(h.Sum64(), 36) + "-" + strconv.FormatUint(v.mask(), 2)
 	return v, nil
 }
 
@@ -189,19 +179,28 @@ func (c *Console) tourPanel(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	if _, before, ok := strings.Cut(seen, "-"); ok {
-		if n, err := strconv.Atoi(before); err == nil && v.Done > n {
-			v.News = v.newest()
+		if had, err := strconv.ParseUint(before, 2, 64); err == nil {
+			v.News = v.since(had)
 		}
 	}
 	return c.part(w, r, "tour-panel", page{name: "help", data: v})
 }
 
-// newest is the step that was done last.
-func (v *tourView) newest() (id string) {
-	var at time.Time
-	for _, s := range v.Steps {
-		if s.At.After(at) {
-			id, at = s.ID, s.At
+// mask has a bit for each step that is done.
+func (v *tourView) mask() (m uint64) {
+	for i, s := range v.Steps {
+		if s.Done() {
+			m |= 1 << i
+		}
+	}
+	return m
+}
+
+// since is the last step that is done and was not yet.
+func (v *tourView) since(had uint64) (id string) {
+	for i, s := range v.Steps {
+		if s.Done() && had>>i&1 == 0 {
+			id = s.ID
 		}
 	}
 	return id

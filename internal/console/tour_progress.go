@@ -34,6 +34,9 @@ func (p tourProgress) missing() []string {
 	return out
 }
 
+// tourEntries bounds what is read of the audit log: a demo does not do more of one thing.
+const tourEntries = 100
+
 // tourApps bounds how many applications are looked at: those that were made last.
 const tourApps = 5
 
@@ -87,9 +90,16 @@ func (c *Console) appProgress(r *http.Request, id string, created time.Time) (to
 	if err != nil {
 		return p, err
 	}
-	for _, calls := range activity.Calls {
-		if calls.Operation == "list_users" && calls.Total > calls.Refused {
-			p.at["call"] = calls.LastAt
+	// Reading people is counted and not listed: that it happened is known, and when the token for it was got.
+	if slices.ContainsFunc(activity.Calls, func(n oauth.OperationCalls) bool { return n.Operation == "list_users" && n.Total > n.Refused }) {
+		tokens, err := c.Audit.AuditEntries(r.Context(), audit.Query{
+			AccountID: account, Actions: []audit.Action{audit.TokenIssue}, Actor: "client:" + id, Outcome: string(audit.Done), Limit: tourEntries,
+		})
+		if err != nil {
+			return p, err
+		}
+		if n := len(tokens); n > 0 {
+			p.at["call"] = tokens[n-1].Time
 		}
 	}
 	if err := c.holdsProgress(r, &p, created); err != nil {
@@ -110,30 +120,28 @@ func (c *Console) appProgress(r *http.Request, id string, created time.Time) (to
 
 // holdsProgress finds whom the application suspended, and whether anybody reactivated one of them.
 func (c *Console) holdsProgress(r *http.Request, p *tourProgress, created time.Time) error {
-	const limit = 100
 	account := me(r).AccountID
 	suspended, err := c.Audit.AuditEntries(r.Context(), audit.Query{
-		AccountID: account, Actions: []audit.Action{audit.UserSuspend}, Actor: "client:" + p.app.ID, Outcome: string(audit.Done), Limit: limit,
+		AccountID: account, Actions: []audit.Action{audit.UserSuspend}, Actor: "client:" + p.app.ID, Outcome: string(audit.Done), Limit: tourEntries,
 	})
 	if err != nil || len(suspended) == 0 {
 		return err
 	}
-	p.at["suspend"] = suspended[0].Time
+	p.at["suspend"] = suspended[len(suspended)-1].Time
 	for _, l := range suspended {
 		if id, ok := cutUser(l.Entry.Target); ok && !slices.Contains(p.suspend, id) {
 			p.suspend = append(p.suspend, id)
 		}
 	}
 	back, err := c.Audit.AuditEntries(r.Context(), audit.Query{
-		AccountID: account, Actions: []audit.Action{audit.UserReactivate}, Outcome: string(audit.Done), From: created, Limit: limit,
+		AccountID: account, Actions: []audit.Action{audit.UserReactivate}, Outcome: string(audit.Done), From: created, Limit: tourEntries,
 	})
 	if err != nil {
 		return err
 	}
 	for _, l := range back {
 		if id, ok := cutUser(l.Entry.Target); ok && slices.Contains(p.suspend, id) {
-			p.at["reactivate"] = l.Time
-			break
+			p.at["reactivate"] = l.Time // the first in the end: entries come newest first
 		}
 	}
 	return nil
