@@ -59,7 +59,7 @@ func (c *benchAPICmd) Run(ctx context.Context, g *globals, std stdio) error {
 
 type benchPagesCmd struct {
 	benchFlags
-	People int `default:"1000000" help:"People in the large account, a multiple of 100."`
+	People int `default:"1000000" help:"People in the large account, a multiple of 1000."`
 }
 
 func (c *benchPagesCmd) Run(ctx context.Context, g *globals, std stdio) error {

@@ -156,7 +156,7 @@ func empty(t *testing.T, dir string) {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	o := options(t)
-	o.People, o.Duration, o.Rounds = 3000, 20*time.Millisecond, 1
+	o.People, o.Duration, o.Rounds = 2000, 20*time.Millisecond, 1
 	r, err := bench.Pages(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -169,10 +169,10 @@ func TestPages(t *testing.T) {
 		t.Errorf("rows (-want +got):\n%s", diff)
 	}
 	var text strings.Builder
-	if err := r.WriteText(&text, "3,000 people", "1,000 people"); err != nil {
+	if err := r.WriteText(&text, "2,000 people", "1,000 people"); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"3,000 people", "any page", "ratio", "µs/page: first page"} {
+	for _, want := range []string{"2,000 people", "any page", "ratio", "µs/page: first page"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the text does not hold %q:\n%s", want, text.String())
 		}
@@ -204,4 +204,14 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPagesRefused: pages of 1,000 are listed, too, and each must be full.
+func TestPagesRefused(t *testing.T) {
+	o := options(t)
+	o.People = 1200
+	if _, err := bench.Pages(t.Context(), o); err == nil || !strings.Contains(err.Error(), "pages of 1000") {
+		t.Errorf("error is %v, want one about pages of 1000", err)
+	}
+	empty(t, o.Dir)
 }

@@ -28,12 +28,15 @@ type furnished struct {
 // How much there is besides people.
 const (
 	consoleGroups = 8
-	consoleApps   = 30
+	consoleApps   = 30 // at most, as of vaults: one for a thousand people
 	consoleVaults = 30
 	vaultItems    = 20
 	suspendedOf   = 100 // one in so many people has an open hold
 	entriesOf     = 10  // for so many people there is one more entry of the audit log
 )
+
+// some is how many of most a company of that size has.
+func (o Options) some(most int) int { return max(2, min(most, o.People/1000)) }
 
 // settle makes the account and its people, each in one group.
 func (o Options) settle(ctx context.Context, p place) (f furnished, err error) {
@@ -72,7 +75,7 @@ func (o Options) furnish(ctx context.Context, s ConsoleServer, f *furnished) (er
 	if f.cookie, err = s.Enter(ctx, f.owner); err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}
-	for i := range consoleVaults {
+	for i := range o.some(consoleVaults) {
 		id, err := s.AddVault(ctx, f.owner, fmt.Sprintf("Vault %02d", i), vaultItems)
 		if err != nil {
 			return fmt.Errorf("make vault: %w", err)
@@ -102,7 +105,7 @@ func (o Options) furnish(ctx context.Context, s ConsoleServer, f *furnished) (er
 // addApps makes applications that have been used in each of the last 24 hours.
 func (o Options) addApps(ctx context.Context, s ConsoleServer, f *furnished, by audit.Entry) error {
 	used := oauth.NewRecorder(s.Store(), slog.New(slog.NewTextHandler(io.Discard, nil)))
-	for i := range consoleApps {
+	for i := range o.some(consoleApps) {
 		made, err := s.OAuth().Create(ctx, f.account, oauth.NewClient{Name: fmt.Sprintf("Platform %02d", i), Scopes: oauth.Scopes()}, by)
 		if err != nil {
 			return fmt.Errorf("create application: %w", err)

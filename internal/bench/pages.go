@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -13,12 +14,18 @@ import (
 // fewPeople is the size of the account that a large one is compared with.
 const fewPeople = 1000
 
+// largestPage is the largest that the API gives.
+const largestPage = 1000
+
 // Pages measures what a page of 100 costs in an account of o.People, beside one in an account of 1,000
 // people in a database of its own, asked for on one connection; and the memory of the server after the
 // people were imported and listed while it ran.
 func Pages(ctx context.Context, o Options) (report Report, err error) {
 	if err := o.check(); err != nil {
 		return report, err
+	}
+	if o.People%largestPage != 0 {
+		return report, fmt.Errorf("the account cannot have %d people; pages of %d are listed, so the number must be a multiple of that", o.People, largestPage)
 	}
 	dir, remove, err := o.workspace()
 	if err != nil {
@@ -61,7 +68,7 @@ func Pages(ctx context.Context, o Options) (report Report, err error) {
 		report.Rows = append(report.Rows, newRow(where.name, microseconds, rounds, func(r result) float64 { return 1e6 / r.perSecond() }))
 	}
 	// Everybody at once, with the largest pages: as much memory as listing can take.
-	for _, size := range []int{pageSize, 10 * pageSize} {
+	for _, size := range []int{pageSize, largestPage} {
 		if _, err := s.round(0, order{What: workList, For: o.Duration / time.Duration(o.Rounds), Conns: connections, PageSize: size}); err != nil {
 			return report, err
 		}
