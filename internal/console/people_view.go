@@ -51,6 +51,8 @@ type historyRow struct {
 	By    party
 	About party // the target, if it is not the person herself
 	Other bool  // the target is somebody or something else, and is known
+
+	Method signin.Method // if that is all that the reason says
 }
 
 // Refused reports whether it was turned down.
@@ -142,7 +144,7 @@ func (c *Console) history(r *http.Request, userID string, who *parties) ([]histo
 	}
 	rows := make([]historyRow, 0, len(links))
 	for _, l := range links {
-		row := historyRow{Link: l}
+		row := historyRow{Link: l, Method: methodOf(l.Entry.Reason)}
 		if row.By, err = who.of(r.Context(), l.Entry.Actor); err != nil {
 			return nil, err
 		}
@@ -156,6 +158,15 @@ func (c *Console) history(r *http.Request, userID string, who *parties) ([]histo
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// methodOf is the way of signing in that a reason names, if it says nothing else.
+func methodOf(reason string) signin.Method {
+	switch m := signin.Method(reason); m {
+	case signin.ByPasskey, signin.ByPassword, signin.ByPasswordCode, signin.ByRecoveryCode, signin.BySSO, signin.BySetupLink:
+		return m
+	}
+	return ""
 }
 
 // mayTouch reports whether who looks may do something to the person at all: owners only to owners.
