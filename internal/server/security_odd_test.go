@@ -58,7 +58,7 @@ func TestSecurityOddInput(t *testing.T) {
 			return strings.Join(parts, "&")
 		}
 		var patterns []string
-		for _, r := range at.Routes() {
+		for _, r := range at.APIRoutes() {
 			patterns = append(patterns, r.Pattern)
 		}
 		statuses := map[int]int{}

@@ -17,7 +17,7 @@ import (
 func (at target) paths() map[string][]string {
 	fill := strings.NewReplacer("{account}", at.Account.ID, "{user}", at.Owner.ID)
 	all := map[string][]string{}
-	for _, r := range at.Routes() {
+	for _, r := range at.APIRoutes() {
 		method, path, _ := strings.Cut(r.Pattern, " ")
 		path = fill.Replace(path)
 		all[path] = append(all[path], method)
