@@ -91,7 +91,7 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) error {
 	if !who.Has(web.Integrations) {
 		data.Own, err = c.ownOverview(r)
 	} else if data.Account, err = c.accountOverview(r); err == nil {
-		data.Steps = append(data.Steps, accountSteps(data.Account)...)
+		data.Steps = append(accountSteps(data.Account), data.Steps...)
 	}
 	if err != nil {
 		return err
