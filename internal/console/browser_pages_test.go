@@ -82,6 +82,8 @@ func furnished(t *testing.T) (h *house, pages map[string]string) {
 		"person-active": "/people/" + sol.ID, "person-invited": "/people/" + invited.ID, "person-suspend": "/people/" + sol.ID + "/suspend", "person-reactivate": p + "/reactivate",
 		"person-remove": p + "/remove", "person-release": p + "/holds/" + holds[0].ID + "/release", "person-invite": "/people/invite",
 		"groups": "/groups", "group": g, "group-new": "/groups/new", "vaults": "/vaults", "vault": v, "vault-new": "/vaults/new",
+		"vault-access": v + "/access", "vault-edit": v + "/edit", "vault-delete": v + "/delete", "vault-none": v + "?q=zz",
+		"item-archive": v + "/items/" + item.ID + "/archive", "item-login": v + "/items/new?category=Login",
 		"item": v + "/items/" + item.ID, "item-new": v + "/items/new", "item-edit": v + "/items/" + item.ID + "/edit",
 		"audit": "/audit", "audit-filtered": "/audit?outcome=refused", "settings": "/settings", "profile": "/profile", "profile-password": "/profile/password", "profile-passkey": "/profile/passkeys/new",
 		"confirm": "/confirm?next=/integrations", "help": "/help", "help-search": "/help?q=secret", "help-topic": "/help/scopes", "not-found": "/nothing-here",
