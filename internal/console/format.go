@@ -124,12 +124,12 @@ func initials(name string) string {
 	if len(words) == 0 {
 		return "?"
 	}
-	out := ""
+	var out strings.Builder
 	for _, w := range []string{words[0], words[len(words)-1]}[:min(2, len(words))] {
 		r, _ := utf8.DecodeRuneInString(w)
-		out += string(unicode.ToUpper(r))
+		out.WriteString(string(unicode.ToUpper(r)))
 	}
-	return out
+	return out.String()
 }
 
 // avatar is one of four colours, always the same for one person.

@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,9 +28,7 @@ func (c *Console) park(r *http.Request) string {
 		return from
 	}
 	kept := url.Values{}
-	for name, vs := range values {
-		kept[name] = vs
-	}
+	maps.Copy(kept, values)
 	for _, name := range signin.NotParked() {
 		if values.Get(name) != "" {
 			kept.Set(parkedLost, name)
@@ -59,7 +58,8 @@ type resumed struct {
 	Lost   bool // something secret was typed, too, and was not kept
 }
 
-type resumedField struct{ Name, Value string }
+// resumedField is a field that was typed. Label is empty for what the form itself had put in.
+type resumedField struct{ Name, Label, Value string }
 
 // resume shows what was parked, and offers to send it. It is shown once, to the person who typed it.
 func (c *Console) resume(w http.ResponseWriter, r *http.Request) error {
@@ -76,7 +76,11 @@ func (c *Console) resume(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		for _, v := range vs {
-			data.Fields = append(data.Fields, resumedField{name, v})
+			label, _ := c.catalogue.lookup(c.catalogue.languageOf(r), "resume.field."+name)
+			if label == "resume.field."+name {
+				label = ""
+			}
+			data.Fields = append(data.Fields, resumedField{name, label, v})
 		}
 	}
 	slices.SortStableFunc(data.Fields, func(a, b resumedField) int { return cmp.Compare(a.Name, b.Name) })
