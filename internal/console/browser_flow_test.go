@@ -83,6 +83,13 @@ func TestBrowserFlow(t *testing.T) {
 		t.Errorf("Account ID %q", got)
 	}
 
+	tab.Axe()
+	tab.Look(browsertest.Narrow(), browsertest.Dark())
+	tab.Axe()
+	tab.Screenshot("integration-save_en_360_dark")
+	tab.Look(browsertest.Wide(), browsertest.Light())
+	tab.Screenshot("integration-save_en_1280_light")
+
 	// Leaving warns; the person stays.
 	tab.AcceptDialogs(false)
 	tab.Fill("Name of a new vault", "Automation")

@@ -86,7 +86,7 @@ func furnished(t *testing.T) (h *house, pages map[string]string) {
 		"item-archive": v + "/items/" + item.ID + "/archive", "item-login": v + "/items/new?category=Login",
 		"item": v + "/items/" + item.ID, "item-new": v + "/items/new", "item-edit": v + "/items/" + item.ID + "/edit",
 		"audit": "/audit", "audit-filtered": "/audit?outcome=refused", "settings": "/settings", "profile": "/profile", "profile-password": "/profile/password", "profile-passkey": "/profile/passkeys/new",
-		"confirm": "/confirm?next=/integrations", "help": "/help", "help-search": "/help?q=secret", "help-topic": "/help/scopes", "not-found": "/nothing-here",
+		"help": "/help", "help-search": "/help?q=secret", "help-topic": "/help/scopes", "not-found": "/nothing-here",
 	}
 }
 
@@ -105,6 +105,8 @@ func TestBrowserPages(t *testing.T) {
 			for name, path := range pages {
 				look(t, in, lang, name, path)
 			}
+			h.stale(t, h.Owner)
+			look(t, in, lang, "confirm", "/confirm?next=/integrations")
 			out := h.open(t, browsertest.Lang(lang), browsertest.Wide())
 			for name, path := range signedOut() {
 				look(t, out, lang, name, path)
