@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -137,12 +138,7 @@ func TestConsolePages(t *testing.T) {
 }
 
 func isAction(a audit.Action) bool {
-	for _, known := range audit.Actions() {
-		if a == known {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(audit.Actions(), a)
 }
 
 // in1 opens a page in a language.

@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -202,6 +201,6 @@ func addresses(t *testing.T, s console.Snippet) (tokenURL string, calls []string
 		}
 		return tokenURL, calls
 	}
-	t.Fatal(fmt.Sprintf("nobody looks at the addresses of %q", s.ID))
+	t.Fatalf("nobody looks at the addresses of %q", s.ID)
 	return "", nil
 }
