@@ -55,11 +55,23 @@ func Start(t testing.TB, kind string) *Instance {
 // StartAt starts a server at a place that may have been used before. Settings are configuration keys.
 func StartAt(t testing.TB, place *storetest.Place, settings map[string]string) *Instance {
 	t.Helper()
-	return StartWrapped(t, place, settings, func(h http.Handler) http.Handler { return h })
+	return start(t, place, settings, server.Options{})
 }
 
 // StartWrapped starts a server with a handler of the test's own around it.
 func StartWrapped(t testing.TB, place *storetest.Place, settings map[string]string, wrap func(http.Handler) http.Handler) *Instance {
+	t.Helper()
+	return start(t, place, settings, server.Options{Wrap: wrap})
+}
+
+// StartTour starts a server whose console offers the guided tour, as that of the demo does.
+func StartTour(t testing.TB, place *storetest.Place) *Instance {
+	t.Helper()
+	return start(t, place, nil, server.Options{Tour: true})
+}
+
+// start starts a server with the options, to which it adds the log, the clock and the watching.
+func start(t testing.TB, place *storetest.Place, settings map[string]string, opts server.Options) *Instance {
 	t.Helper()
 	in := &Instance{Place: place, Log: &Log{}, Secrets: &Secrets{}, Transport: http.DefaultTransport, done: make(chan error, 1)}
 	overrides := map[string]string{"data": place.Dir, "database": place.Database, "listen.api": "127.0.0.1:0", "listen.ops": "off"}
@@ -71,14 +83,20 @@ func StartWrapped(t testing.TB, place *storetest.Place, settings map[string]stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.Server, err = server.New(t.Context(), cfg, server.Options{
-		Log: slog.New(slog.NewMultiHandler(
-			slog.NewJSONHandler(in.Log, nil),
-			slog.NewJSONHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}), // broken connections too
-		)),
-		Now:  place.Now,
-		Wrap: func(h http.Handler) http.Handler { return wrap(in.watch(t, Contract(t, h))) },
-	})
+	opts.Log = slog.New(slog.NewMultiHandler(
+		slog.NewJSONHandler(in.Log, nil),
+		slog.NewJSONHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}), // broken connections too
+	))
+	opts.Now = place.Now
+	wrap := opts.Wrap
+	opts.Wrap = func(h http.Handler) http.Handler {
+		h = in.watch(t, Contract(t, h))
+		if wrap != nil {
+			h = wrap(h)
+		}
+		return h
+	}
+	in.Server, err = server.New(t.Context(), cfg, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
