@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,11 +20,21 @@ import (
 type counted struct {
 	oauth.Store
 	client oauth.Client
+
+	mu     sync.Mutex
 	counts []oauth.ActivityCount
 	fail   error
 }
 
+func (c *counted) failWith(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail = err
+}
+
 func (c *counted) AddActivity(_ context.Context, counts []oauth.ActivityCount) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.fail == nil {
 		c.counts = append(c.counts, counts...)
 	}
@@ -51,7 +62,7 @@ func TestRecorderRun(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond) // what fails waits for the next second
 		synctest.Wait()
 		call()
-		store.fail = nil
+		store.failWith(nil)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if len(store.counts) != 1 || store.counts[0].Calls != 2 || store.counts[0].ClientID != id {
