@@ -42,6 +42,7 @@ type Config struct {
 // Console serves the pages.
 type Console struct {
 	Config
+	strangers *web.Limiter // by address
 	assets    *Assets
 	catalogue *catalogue
 	pages     map[string]map[string]*template.Template // by language, by name of the page
@@ -52,6 +53,7 @@ type Console struct {
 // New parses templates and texts.
 func New(cfg Config) (*Console, error) {
 	c := &Console{Config: cfg}
+	c.strangers = web.NewLimiter(120, time.Second, 100_000, cfg.Now)
 	var err error
 	if c.assets, err = NewAssets(); err != nil {
 		return nil, fmt.Errorf("prepare assets: %w", err)

@@ -20,17 +20,17 @@ func (c *Console) signinRoutes() []web.Route {
 		{Pattern: "POST /sign-in", Access: guest, Handle: c.signInPassword},
 		{Pattern: "GET /sign-in/code", Access: guest, Handle: c.signInCode},
 		{Pattern: "POST /sign-in/code", Access: guest, Handle: c.signInWithCode},
-		{Pattern: "POST /sign-in/passkey/begin", Access: guest, Handle: c.signInPasskeyBegin},
-		{Pattern: "POST /sign-in/passkey/finish", Access: guest, Handle: c.signInPasskeyFinish},
-		{Pattern: "GET /sign-in/sso", Access: guest, Handle: c.signInSSO},
-		{Pattern: "GET " + signin.SSOPath, Access: guest, Handle: c.signInSSOBack},
+		{Pattern: "POST /sign-in/passkey/begin", Access: guest, Handle: c.metered(c.signInPasskeyBegin)},
+		{Pattern: "POST /sign-in/passkey/finish", Access: guest, Handle: c.metered(c.signInPasskeyFinish)},
+		{Pattern: "GET /sign-in/sso", Access: guest, Handle: c.metered(c.signInSSO)},
+		{Pattern: "GET " + signin.SSOPath, Access: guest, Handle: c.metered(c.signInSSOBack)},
 		{Pattern: "POST /sign-out", Access: web.Guest("also who is not signed in any more wants to be out"), Handle: c.signOut},
 
 		{Pattern: "GET /setup", Access: guest, Handle: c.setup},
-		{Pattern: "POST /setup", Access: guest, Handle: c.setupChoice},
-		{Pattern: "POST /setup/password", Access: guest, Handle: c.setupPassword},
-		{Pattern: "POST /setup/passkey/begin", Access: guest, Handle: c.setupPasskeyBegin},
-		{Pattern: "POST /setup/passkey/finish", Access: guest, Handle: c.setupPasskeyFinish},
+		{Pattern: "POST /setup", Access: guest, Handle: c.metered(c.setupChoice)},
+		{Pattern: "POST /setup/password", Access: guest, Handle: c.metered(c.setupPassword)},
+		{Pattern: "POST /setup/passkey/begin", Access: guest, Handle: c.metered(c.setupPasskeyBegin)},
+		{Pattern: "POST /setup/passkey/finish", Access: guest, Handle: c.metered(c.setupPasskeyFinish)},
 		{Pattern: "GET /setup/done", Access: member, Handle: c.setupDone},
 
 		{Pattern: "GET /confirm", Access: member, Handle: c.confirm},
@@ -232,4 +232,15 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) error {
 	// Not "cookies": that would forget the language, too.
 	w.Header().Set("Clear-Site-Data", `"cache", "storage"`)
 	return redirect(w, r, "/sign-in?done=signed_out")
+}
+
+// metered bounds how often one address may do what writes to the database before anybody is known: 120
+// times at once, and once more each second. Passwords and codes have their own brake, in signin.
+func (c *Console) metered(handle web.Handler) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if wait, within := c.strangers.Fail(web.AddressKey(web.RecordOf(r.Context()).Address)); !within {
+			return signin.ErrSlowed(wait)
+		}
+		return handle(w, r)
+	}
 }

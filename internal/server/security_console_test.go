@@ -158,3 +158,26 @@ func TestSecurityNoOpenRedirect(t *testing.T) {
 		}
 	}
 }
+
+// TestSecurityStrangersAreMetered begins signing in with a passkey over and over: one address is told to
+// wait after a while, another is not.
+func TestSecurityStrangersAreMetered(t *testing.T) {
+	in := servertest.StartAt(t, storetest.NewPlace(t, "sqlite"), map[string]string{"trusted_proxies": "127.0.0.1/32"})
+	stranger := &browser{in: in}
+	from := func(address string) *http.Response {
+		resp, _ := stranger.with(t, http.Header{"X-Forwarded-For": {address}}, http.MethodPost, "/sign-in/passkey/begin", nil)
+		return resp
+	}
+	slowed := 0
+	for range 400 {
+		if resp := from("198.51.100.7"); resp.StatusCode == http.StatusTooManyRequests && resp.Header.Get("Retry-After") != "" {
+			slowed++
+		}
+	}
+	if slowed < 100 {
+		t.Errorf("of 400 requests %d were slowed down", slowed)
+	}
+	if resp := from("198.51.100.8"); resp.StatusCode != http.StatusOK {
+		t.Errorf("another address: %d", resp.StatusCode)
+	}
+}
