@@ -12,14 +12,16 @@
 //   command, commandfor         dialogs, for browsers without invoker commands; first field gets the focus
 //   a[data-dialog="#id"]        opens the dialog instead of the page that the link leads to
 //   form[data-once]             is sent once, however often the button is pressed
-//   data-unsaved="question"     leaving asks first, until form[data-saves] or button[data-saves] is sent or
-//                               [data-kept] is ticked; [data-needs-saved] does nothing before that
+//   data-unsaved="question"     leaving asks first, until form[data-saves] or button[data-saves] is sent (by
+//                               htmx: is answered with 204) or [data-kept] is ticked; [data-needs-saved] does
+//                               nothing before that
 //   form[data-submit-on-change] filters: sent when a choice changes
 //   data-count-of="name"        "{n} of {all}" in data-template: ticked boxes of that name in the same form
 //   form[data-draft="owner"]    what is typed survives the end of the session, in this tab, except secrets
 //     data-restore-draft        on a page that comes back after it: puts it in once; shows [data-draft-note]
 //     data-draft-keep           on a page of the console that is a detour, such as a confirmation
-//   details[data-keep-open="x"] stays as it was left, from page to page, in this tab
+//   details[data-keep-open="x"] stays as the person left it, from page to page, in this tab; on a phone it
+//                               starts closed
 //   form[data-setup-link]       is sent at once with what is behind the # of the address, as its field "link"
 //   data-print                  prints the page
 //   data-live                   an htmx poll; it rests while the tab is hidden, and when it fails the
@@ -226,7 +228,7 @@ function command(button) {
 document.addEventListener("toggle", (event) => {
   const { target } = event;
   if (target instanceof HTMLDialogElement && target.open) toFirstField(target);
-  if (target instanceof HTMLDetailsElement && target.dataset.keepOpen) keep(`open:${target.dataset.keepOpen}`, target.open);
+  if (target instanceof HTMLDetailsElement && target.open) toStep(target);
 }, true);
 
 document.addEventListener("close", (event) => {
@@ -252,6 +254,7 @@ document.addEventListener("click", (event) => {
   }
   else if (on.matches("button[commandfor]")) command(on);
   else if (on.matches("[data-print]")) print();
+  else if (on.matches("[data-keep-open] > summary")) keep(`open:${on.parentElement.dataset.keepOpen}`, !on.parentElement.open);
   else if (on.matches("a[data-dialog]") && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)) {
     const dialog = $(on.dataset.dialog);
     if (!dialog) return;
@@ -439,25 +442,41 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && event.target.matches("[data-live]")) event.preventDefault();
 });
 
-document.addEventListener("htmx:afterRequest", (event) => {
-  const { elt, successful, xhr, requestConfig } = event.detail;
+// Before htmx goes where the answer leads. A 200 may lead to signing in or confirming, with nothing saved.
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const { elt, xhr, requestConfig } = event.detail;
   const submitter = requestConfig?.triggeringEvent?.submitter;
-  if (successful && (elt.matches("[data-saves]") || submitter?.matches("[data-saves]"))) {
-    saved = true;
-    update();
-  }
+  if (xhr.status !== 204 || !(elt.matches("[data-saves]") || submitter?.matches("[data-saves]"))) return;
+  saved = true;
+  update();
+});
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  const { elt, successful, xhr } = event.detail;
   for (const note of $$("[data-live-stale]", elt)) note.hidden = successful;
   if (xhr.status === 401 && !xhr.getResponseHeader("HX-Redirect")) location.reload();
 });
 
-document.addEventListener("htmx:afterSettle", update);
+document.addEventListener("htmx:afterSettle", (event) => {
+  update();
+  if (event.target.id === "tour-live") toStep(document);
+});
 
 function update() {
   updateUnsaved();
   updateCounts();
 }
 
-for (const details of $$("details[data-keep-open]")) details.open = kept(`open:${details.dataset.keepOpen}`) ?? details.open;
+/** The step that is on is in sight: the sheet is low on a phone. */
+function toStep(root) {
+  const body = $(".tour-body", root);
+  if (body) body.scrollTop = ($("[aria-current]", body)?.offsetTop ?? 0) - 8;
+}
+
+// A phone has no room beside the page: what is open there would cover it.
+const roomy = matchMedia("(min-width: 40rem)").matches;
+for (const details of $$("details[data-keep-open]")) details.open = kept(`open:${details.dataset.keepOpen}`) ?? (details.open && roomy);
+
 /** A set-up link has its secret behind the #, which browsers send to nobody; it leaves the address, too. */
 function setupLink(form) {
   const link = location.hash.slice(1);
@@ -467,7 +486,7 @@ function setupLink(form) {
   form.requestSubmit();
 }
 
-for (const body of $$(".tour-body")) body.scrollTop = ($("[aria-current]", body)?.offsetTop ?? 0) - 8; // the sheet is low on a phone
+toStep(document);
 drafts();
 update();
 setupLink($("form[data-setup-link]"));
