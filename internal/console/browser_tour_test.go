@@ -88,6 +88,7 @@ func TestBrowserTour(t *testing.T) {
 			wantOpen(t, tab, !tt.phone)
 			if tt.phone {
 				uncovered(t, tab)
+				tab.Eval(`scrollTo({top: 0, behavior: "instant"})`, nil)
 				tab.Screenshot("tour-closed_de_360_light")
 				tab.Eval(`document.querySelector(".tour summary").click()`, nil)
 				wantOpen(t, tab, true)
@@ -126,6 +127,7 @@ func TestBrowserTour(t *testing.T) {
 			}
 			tab.Wait(w.done("3"))
 			clean(tab)
+			tab.Eval(`scrollTo({top: 0, behavior: "instant"})`, nil)
 			tab.Screenshot(tt.picture)
 			person := shown(t, panel, w.suspend, `"(https?://[^"]+)"`)
 			resp, err = client.Post(person, "", nil)
