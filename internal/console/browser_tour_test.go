@@ -3,7 +3,10 @@ package console_test
 import (
 	"context"
 	"net/http"
+	"os"
+	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,6 +118,7 @@ func TestBrowserTour(t *testing.T) {
 			tab.Wait(w.done("2"))
 
 			// The platform's turn: it knows what the panel shows, and the secret.
+			snippets := panel.Text("region", w.token) + "\n" + panel.Text("region", w.list) + "\n"
 			cfg := clientcredentials.Config{
 				ClientID: shown(t, panel, w.token, `-u "([^:"]+):\$CLIENT_SECRET"`), ClientSecret: secret,
 				TokenURL: shown(t, panel, w.token, `(https?://\S+/token) `), AuthStyle: oauth2.AuthStyleInHeader,
@@ -129,6 +133,9 @@ func TestBrowserTour(t *testing.T) {
 			clean(tab)
 			tab.Eval(`scrollTo({top: 0, behavior: "instant"})`, nil)
 			tab.Screenshot(tt.picture)
+			if !tt.phone {
+				pasted(t, secret, snippets)
+			}
 			person := shown(t, panel, w.suspend, `"(https?://[^"]+)"`)
 			resp, err = client.Post(person, "", nil)
 			if got := status(t, resp, err); got != http.StatusOK {
@@ -159,6 +166,18 @@ func TestBrowserTour(t *testing.T) {
 			clean(tab)
 			uncovered(t, tab)
 		})
+	}
+}
+
+// pasted does what the panel says, in a shell: the snippets get a token and list people.
+func pasted(t *testing.T, secret, snippets string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "bash", "--noprofile", "--norc")
+	cmd.Stdin = strings.NewReader(snippets)
+	cmd.Env = append(os.Environ(), "NO_PROXY=*", "no_proxy=*", "CLIENT_SECRET="+secret)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "mira@example.org") || !strings.HasSuffix(string(out), "\n200\n") {
+		t.Errorf("pasted into a shell, the panel's snippets answer %v and:\n%s", err, out)
 	}
 }
 
