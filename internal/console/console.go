@@ -42,12 +42,14 @@ type Config struct {
 // Console serves the pages.
 type Console struct {
 	Config
-	strangers *web.Limiter // by address
-	assets    *Assets
-	catalogue *catalogue
-	pages     map[string]map[string]*template.Template // by language, by name of the page
-	chains    chainStates                              // of the audit logs, as far as known
-	help      map[string]map[string]*helpTopic         // by language, by ID
+	strangers  *web.Limiter // by address
+	assets     *Assets
+	catalogue  *catalogue
+	pages      map[string]map[string]*template.Template // by language, by name of the page
+	chains     chainStates                              // of the audit logs, as far as known
+	headcounts figures[directory.Counts]
+	day        figures[signInDay]               // sign-ins of the last 24 hours
+	help       map[string]map[string]*helpTopic // by language, by ID
 }
 
 // New parses templates and texts.

@@ -120,7 +120,7 @@ func (c *Console) ownOverview(r *http.Request) (*ownOverview, error) {
 func (c *Console) accountOverview(r *http.Request) (*accountOverview, error) {
 	ctx, account, o := r.Context(), me(r).AccountID, &accountOverview{}
 	var err error
-	if o.Counts, err = c.Directory.Store.Counts(ctx, account); err != nil {
+	if o.Counts, err = c.counts(ctx, account); err != nil {
 		return nil, err
 	}
 	if o.Apps, err = c.appFigures(r); err != nil {

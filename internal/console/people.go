@@ -94,7 +94,7 @@ func (c *Console) people(w http.ResponseWriter, r *http.Request) error {
 	ask := directory.ListQuery{After: query.Get("after"), Limit: peopleShown, IncludeInvited: true, Search: data.Search}
 	ask.State, data.State = stateFilter(query.Get("state"))
 	var err error
-	if data.Counts, err = c.Directory.Store.Counts(r.Context(), account); err != nil {
+	if data.Counts, err = c.counts(r.Context(), account); err != nil {
 		return err
 	}
 	p := page{name: "people", title: c.tr(r, "nav.people"), form: query}
@@ -112,7 +112,9 @@ func (c *Console) people(w http.ResponseWriter, r *http.Request) error {
 		before = 0
 	}
 	data.From, data.To = before+1, before+len(found.Users)
-	data.Total = totalOf(data, ask.State)
+	if data.Total = totalOf(data, ask.State); data.Total > 0 {
+		data.Total = max(data.Total, data.To) // the count may be older than the list
+	}
 	if ask.After != "" {
 		if data.First, err = withQuery("/people", "q", data.Search, "state", data.State); err != nil {
 			return err
