@@ -103,16 +103,17 @@ func (c *Console) integrations(w http.ResponseWriter, r *http.Request) error {
 		data.Next, _ = withQuery(r.URL.RequestURI(), "page", start/integrationsOnPage+2)
 	}
 	names := c.actors(r)
+	uses, err := c.OAuth.Activities(r.Context(), who.AccountID, shown[start:end])
+	if err != nil {
+		return err
+	}
 	for _, app := range shown[start:end] {
 		row := appRow{Client: app, Used: app.LastUsedAt}
 		if row.By, err = names.of(r.Context(), app.CreatedBy); err != nil {
 			return err
 		}
 		if app.RevokedAt.IsZero() {
-			activity, err := c.OAuth.Activity(r.Context(), who.AccountID, app.ID)
-			if err != nil {
-				return err
-			}
+			activity := uses[app.ID]
 			row.Unused, row.Used = activity.UnusedScopes, laterOf(activity.LastTokenAt, activity.LastCallAt)
 			data.Unused += len(row.Unused)
 			if len(row.Unused) > 0 {

@@ -157,14 +157,15 @@ func (c *Console) appFigures(r *http.Request) (f appFigures, err error) {
 	if err != nil {
 		return f, err
 	}
+	uses, err := c.OAuth.Activities(r.Context(), me(r).AccountID, apps)
+	if err != nil {
+		return f, err
+	}
 	for _, app := range apps {
 		if !app.RevokedAt.IsZero() {
 			continue
 		}
-		activity, err := c.OAuth.Activity(r.Context(), app.AccountID, app.ID)
-		if err != nil {
-			return f, err
-		}
+		activity := uses[app.ID]
 		f.Live++
 		f.Unused += len(activity.UnusedScopes)
 		if activity.LastTokenAt.IsZero() && activity.LastCallAt.IsZero() {

@@ -197,17 +197,19 @@ func inState(u directory.User, state directory.StateFilter) bool {
 
 // rows adds groups and open holds to the people of one page.
 func (c *Console) rows(r *http.Request, us []directory.User) ([]personRow, error) {
+	ids := make([]string, 0, len(us))
+	for _, u := range us {
+		ids = append(ids, u.ID)
+	}
+	groups, err := c.Directory.Store.GroupsOfMany(r.Context(), me(r).AccountID, ids)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]personRow, 0, len(us))
 	for _, u := range us {
 		row := personRow{User: u}
-		groups, err := c.Directory.Store.GroupsOf(r.Context(), u.AccountID, u.ID)
-		if err != nil {
-			return nil, err
-		}
-		for _, g := range groups {
-			if g.Kind != directory.TeamMembers {
-				row.Groups = append(row.Groups, g.Name)
-			}
+		for _, g := range groups[u.ID] {
+			row.Groups = append(row.Groups, g.Name)
 		}
 		if u.Suspended {
 			holds, err := c.Directory.Store.Holds(r.Context(), u.AccountID, u.ID)

@@ -84,6 +84,10 @@ type Store interface {
 	Groups(ctx context.Context, accountID string) ([]Group, error)
 	GroupsOf(ctx context.Context, accountID, userID string) ([]Group, error)
 
+	// GroupsOfMany returns the groups of each of up to [MaxGroupsOf] people, in the order of their names, by the
+	// person's id. Team Members is left out: everybody is in it.
+	GroupsOfMany(ctx context.Context, accountID string, userIDs []string) (map[string][]Group, error)
+
 	// GroupCounts returns the groups in the order of their names, each with the number of its members.
 	GroupCounts(ctx context.Context, accountID string) ([]GroupCount, error)
 
@@ -149,6 +153,9 @@ type Counts struct {
 	Invited   int
 	Removed   int
 }
+
+// MaxGroupsOf is of how many people groups are read at once.
+const MaxGroupsOf = 50
 
 // GroupCount is a group with the number of its members.
 type GroupCount struct {

@@ -64,6 +64,65 @@ func (s *Service) Activity(ctx context.Context, accountID, id string) (Activity,
 	return summarize(c, counts, now), nil
 }
 
+// Use is of an [Activity] what a list of applications shows.
+type Use struct {
+	LastTokenAt  time.Time // when it last got a token; zero: never
+	LastCallAt   time.Time // of the Users API, refused ones too; zero: never
+	UnusedScopes []string  // as with [Service.Activity]
+}
+
+// OperationUse sums up what one application did of one operation.
+type OperationUse struct {
+	ClientID   string
+	Operation  string
+	Since      int64 // calls since the time asked for
+	LastAt     time.Time
+	LastDoneAt time.Time // of those that were not refused; zero: none
+}
+
+// Activities says of all the applications given, which are of the account, what [Service.Activity] says of
+// one, in one query. The result has every one of them, by its id.
+func (s *Service) Activities(ctx context.Context, accountID string, apps []Client) (map[string]Use, error) {
+	now := s.Now()
+	all, err := s.Store.Activities(ctx, accountID, now.Add(-longSpan))
+	if err != nil {
+		return nil, err
+	}
+	byClient := map[string][]OperationUse{}
+	for _, n := range all {
+		byClient[n.ClientID] = append(byClient[n.ClientID], n)
+	}
+	uses := make(map[string]Use, len(apps))
+	for _, c := range apps {
+		u := Use{LastTokenAt: c.LastUsedAt}
+		recent := map[string]int64{}
+		for _, n := range byClient[c.ID] {
+			recent[n.Operation] = n.Since
+			if n.Operation == OperationToken {
+				u.LastTokenAt = later(u.LastTokenAt, n.LastDoneAt)
+			} else if slices.Contains(Operations(), n.Operation) {
+				u.LastCallAt = later(u.LastCallAt, n.LastAt)
+			}
+		}
+		u.UnusedScopes = unused(c, u.LastCallAt, recent, now)
+		uses[c.ID] = u
+	}
+	return uses, nil
+}
+
+// unused are the scopes that were not needed for 30 days, given the calls in that time by operation.
+func unused(c Client, lastCall time.Time, recent map[string]int64, now time.Time) (scopes []string) {
+	if lastCall.IsZero() && now.Sub(c.CreatedAt) < settled {
+		return nil
+	}
+	for _, op := range Operations() {
+		if recent[op] == 0 && slices.Contains(c.Scopes, op) {
+			scopes = append(scopes, op)
+		}
+	}
+	return scopes
+}
+
 func summarize(c Client, counts []ActivityCount, now time.Time) Activity {
 	a := Activity{LastTokenAt: c.LastUsedAt}
 	a.Calls = make([]OperationCalls, len(Operations()))
@@ -86,14 +145,11 @@ func summarize(c Client, counts []ActivityCount, now time.Time) Activity {
 			a.LastCallAt = later(a.LastCallAt, n.LastAt)
 		}
 	}
-	if a.LastCallAt.IsZero() && now.Sub(c.CreatedAt) < settled {
-		return a
-	}
+	recent := map[string]int64{}
 	for _, calls := range a.Calls {
-		if calls.Last30d == 0 && slices.Contains(c.Scopes, calls.Operation) {
-			a.UnusedScopes = append(a.UnusedScopes, calls.Operation)
-		}
+		recent[calls.Operation] = calls.Last30d
 	}
+	a.UnusedScopes = unused(c, a.LastCallAt, recent, now)
 	return a
 }
 

@@ -59,6 +59,10 @@ type Store interface {
 	// each operation, with Hour zero, that sums up what was before.
 	Activity(ctx context.Context, accountID, id string, since time.Time) ([]ActivityCount, error)
 
+	// Activities returns, for all applications of the account and each of their operations, when it was used
+	// last and how often since the time.
+	Activities(ctx context.Context, accountID string, since time.Time) ([]OperationUse, error)
+
 	// PurgeActivity adds what is older than the time up into one count for each operation.
 	PurgeActivity(ctx context.Context, before time.Time) error
 

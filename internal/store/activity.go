@@ -97,6 +97,25 @@ func (db *DB) Activity(ctx context.Context, accountID, id string, since time.Tim
 	return counts, nil
 }
 
+// Activities implements [oauth.Store]. The applications lead to their counts, by the primary key.
+func (db *DB) Activities(ctx context.Context, accountID string, since time.Time) ([]oauth.OperationUse, error) {
+	rows, err := db.query(ctx, `SELECT n.client_id, n.operation, MAX(n.last_at), MAX(n.last_done_at),
+		CAST(SUM(CASE WHEN n.hour > $1 THEN n.calls ELSE 0 END) AS BIGINT)
+		FROM clients a JOIN client_activity n ON n.client_id = a.id
+		WHERE a.account_id = $2 AND n.account_id = $2 GROUP BY n.client_id, n.operation`, since.UnixMicro(), accountID)
+	uses, err := collect(rows, err, func(r scanner) (oauth.OperationUse, error) {
+		var n oauth.OperationUse
+		var last, done int64
+		err := r.Scan(&n.ClientID, &n.Operation, &last, &done, &n.Since)
+		n.LastAt, n.LastDoneAt = fromHour(last), fromHour(done)
+		return n, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read activity of applications: %w", err)
+	}
+	return uses, nil
+}
+
 // PurgeActivity implements [oauth.Store].
 func (db *DB) PurgeActivity(ctx context.Context, before time.Time) error {
 	for purged := purgeRows; purged == purgeRows; {

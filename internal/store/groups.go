@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"holdfast/internal/audit"
@@ -39,6 +40,44 @@ func (db *DB) GroupsOf(ctx context.Context, accountID, userID string) ([]directo
 	groups, err := collect(rows, err, scanGroup(accountID))
 	if err != nil {
 		return nil, fmt.Errorf("read groups of %q: %w", userID, err)
+	}
+	return groups, nil
+}
+
+// GroupsOfMany implements [directory.Store]. The last id fills up the list, so that there is one statement
+// to prepare, however many people a page has.
+func (db *DB) GroupsOfMany(ctx context.Context, accountID string, userIDs []string) (map[string][]directory.Group, error) {
+	groups := map[string][]directory.Group{}
+	if len(userIDs) == 0 {
+		return groups, nil
+	}
+	if len(userIDs) > directory.MaxGroupsOf {
+		return nil, fmt.Errorf("read groups of %d people: at most %d can be asked for at once", len(userIDs), directory.MaxGroupsOf)
+	}
+	st := new(statement).add(`SELECT m.user_id, g.id, g.name, g.kind FROM group_members m
+		JOIN groups g ON g.account_id = m.account_id AND g.id = m.group_id
+		WHERE m.account_id = ? AND m.user_id IN (?`, accountID, userIDs[0])
+	for i := range directory.MaxGroupsOf - 1 {
+		st.add(", ?", userIDs[min(i+1, len(userIDs)-1)])
+	}
+	st.add(")")
+	rows, err := db.query(ctx, st.text.String(), st.args...)
+	type membership struct {
+		user  string
+		group directory.Group
+	}
+	all, err := collect(rows, err, func(r scanner) (membership, error) {
+		m := membership{group: directory.Group{AccountID: accountID}}
+		return m, r.Scan(&m.user, &m.group.ID, &m.group.Name, &m.group.Kind)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read groups of %d people: %w", len(userIDs), err)
+	}
+	for _, m := range all {
+		groups[m.user] = append(groups[m.user], m.group)
+	}
+	for _, gs := range groups {
+		slices.SortFunc(gs, func(a, b directory.Group) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return groups, nil
 }

@@ -92,6 +92,8 @@ func useDirectory(t *testing.T, db *store.DB, account, user string) {
 	must(t, err)
 	_, err = db.GroupsOf(ctx, account, user)
 	must(t, err)
+	_, err = db.GroupsOfMany(ctx, account, []string{user})
+	must(t, err)
 	_, err = db.Groups(ctx, account)
 	must(t, err)
 	must(t, db.RemoveMember(ctx, account, g.ID, user, by))
@@ -125,6 +127,8 @@ func useOAuth(t *testing.T, db *store.DB, account string) {
 	count := oauth.ActivityCount{AccountID: account, ClientID: c.ID, Operation: "get_user", Hour: now.UTC().Truncate(time.Hour), Calls: 1, LastAt: now}
 	must(t, db.AddActivity(ctx, []oauth.ActivityCount{count}))
 	_, err = db.Activity(ctx, account, c.ID, now)
+	must(t, err)
+	_, err = db.Activities(ctx, account, now)
 	must(t, err)
 	must(t, db.PurgeActivity(ctx, now.Add(time.Hour)))
 	must(t, db.RevokeClient(ctx, account, c.ID, by))

@@ -179,6 +179,11 @@ func testActivity(t *testing.T, p *Place) {
 		if diff := cmp.Diff(want, of(s.Activity(t.Context(), a.ID, c.ID)).must(t)); diff != "" {
 			t.Errorf("activity %s purging (-want +got):\n%s", when, diff)
 		}
+		use := oauth.Use{LastTokenAt: want.LastTokenAt, LastCallAt: want.LastCallAt, UnusedScopes: want.UnusedScopes}
+		uses := of(s.Activities(t.Context(), a.ID, of(s.Clients(t.Context(), a.ID)).must(t))).must(t)
+		if diff := cmp.Diff(use, uses[c.ID]); diff != "" {
+			t.Errorf("activity among all applications, %s purging (-want +got):\n%s", when, diff)
+		}
 		if err := s.PurgeActivity(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -187,6 +192,9 @@ func testActivity(t *testing.T, p *Place) {
 	wantKind(t, err, problem.NotFound)
 	if n := len(of(db.Activity(t.Context(), b.ID, c.ID, now)).must(t)); n != 0 {
 		t.Errorf("another account sees %d counts", n)
+	}
+	if n := len(of(db.Activities(t.Context(), b.ID, now)).must(t)); n != 0 {
+		t.Errorf("another account sees the use of %d operations", n)
 	}
 
 	hash, err := issue(t, db, c, c.Secrets[0].ID)

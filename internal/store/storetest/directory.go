@@ -353,6 +353,45 @@ func testLastOwner(t *testing.T, p *Place) {
 	Verify(t, dbs[0], a.ID)
 }
 
+// testGroupsOfMany compares the groups of a page of people with those of each.
+func testGroupsOfMany(t *testing.T, db *store.DB, account string, g directory.Group, u directory.User) {
+	night := of(db.CreateGroup(t.Context(), account, "Alarms", By())).must(t)
+	if err := db.AddMember(t.Context(), account, night.ID, u.ID, By()); err != nil {
+		t.Fatal(err)
+	}
+	other := User(t, db, account, "noor@example.org", "engineering")
+	none := User(t, db, account, "zora@example.org")
+	foreign, _ := Account(t, db)
+	want := map[string][]directory.Group{u.ID: {night, g}, other.ID: {g}}
+	for name, tt := range map[string]struct {
+		account string
+		ids     []string
+		want    map[string][]directory.Group
+	}{
+		"nobody":             {account, nil, map[string][]directory.Group{}},
+		"some":               {account, []string{u.ID, none.ID, other.ID, "nobody"}, want},
+		"of another account": {foreign.ID, []string{u.ID, other.ID}, map[string][]directory.Group{}},
+	} {
+		if diff := cmp.Diff(tt.want, of(db.GroupsOfMany(t.Context(), tt.account, tt.ids)).must(t)); diff != "" {
+			t.Errorf("groups of %s (-want +got):\n%s", name, diff)
+		}
+	}
+	if _, err := db.GroupsOfMany(t.Context(), account, make([]string, directory.MaxGroupsOf+1)); err == nil {
+		t.Error("groups of more people than one statement asks for")
+	}
+	if err := db.RemoveMember(t.Context(), account, night.ID, u.ID, By()); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{other.ID, none.ID} {
+		if err := db.RemoveUser(t.Context(), account, id, By()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.DeleteGroup(t.Context(), account, night.ID, By()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func testGroups(t *testing.T, p *Place) {
 	db := p.Open(t)
 	a, _ := Account(t, db)
@@ -363,6 +402,7 @@ func testGroups(t *testing.T, p *Place) {
 	if n := len(of(db.GroupsOf(t.Context(), a.ID, u.ID)).must(t)); n != 2 {
 		t.Errorf("%d groups, want Engineering and Team Members", n)
 	}
+	testGroupsOfMany(t, db, a.ID, g, u)
 	if err := db.RemoveMember(t.Context(), a.ID, g.ID, u.ID, By()); err != nil {
 		t.Fatal(err)
 	}
