@@ -12,6 +12,7 @@ import (
 	"holdfast/internal/directory"
 	"holdfast/internal/oauth"
 	"holdfast/internal/seal"
+	"holdfast/internal/vault"
 )
 
 // Demo is a made-up company, with one OAuth application that may do everything.
@@ -72,6 +73,9 @@ func (s *Server) SeedDemo(ctx context.Context) (Demo, error) {
 			d.Somebody = u
 		}
 	}
+	if err := s.demoVault(ctx, d); err != nil {
+		return d, fmt.Errorf("create demo vault: %w", err)
+	}
 	d.Credentials, err = s.oauth.Create(ctx, account, oauth.NewClient{
 		Name: "Demo platform", Description: "What a security platform would use. All four scopes, for trying things out.",
 		RedirectURL: "https://soar.example.org/callback", Scopes: oauth.Scopes(),
@@ -80,6 +84,26 @@ func (s *Server) SeedDemo(ctx context.Context) (Demo, error) {
 		return d, fmt.Errorf("create demo application: %w", err)
 	}
 	return d, nil
+}
+
+// demoVault makes a vault in which the owner and the members of Security can save credentials.
+func (s *Server) demoVault(ctx context.Context, d Demo) error {
+	by := audit.Entry{Actor: "user:" + d.Owner.ID}
+	owner := vault.Viewer{AccountID: d.Account.ID, UserID: d.Owner.ID}
+	v, err := s.vaults.Create(ctx, owner, "Security automation", "What security platforms sign in with.", by)
+	if err != nil {
+		return err
+	}
+	groups, err := s.db.Groups(ctx, d.Account.ID)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if g.Kind == directory.Security {
+			return s.vaults.SetGrant(ctx, owner, v.ID, "group:"+g.ID, vault.Edit, by)
+		}
+	}
+	return nil
 }
 
 // demoPassword is four groups of five letters and digits, easy to type from a screen.
