@@ -50,10 +50,10 @@ func (c *Console) auditLog(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(links) == query.Limit { // one more was asked for, to see whether there is another page
 		links = links[:query.Limit-1]
-		data.Next, _ = withQuery(r.URL.RequestURI(), "before", links[len(links)-1].Seq) // the server parsed it already
+		data.Next = here(r, "before", links[len(links)-1].Seq)
 	}
 	if asked.Get("before") != "" {
-		data.First, _ = withQuery(r.URL.RequestURI(), "before", "")
+		data.First = here(r, "before", "")
 	}
 	if len(links) > 0 {
 		data.From, data.To = links[0].Seq, links[len(links)-1].Seq

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -54,10 +53,7 @@ type integrationsPage struct {
 	Ended   int
 	Unused  int    // scopes of the live applications shown that nothing uses
 	Review  string // the first application that has one
-	First   string // address of the first page; empty: this is it
-	Next    string
-	From    int // number of the first row
-	To      int
+	span
 }
 
 // appRow is an application in the list.
@@ -70,8 +66,6 @@ type appRow struct {
 
 // UnusedScope reports whether nothing uses the scope.
 func (a appRow) UnusedScope(scope string) bool { return slices.Contains(a.Unused, scope) }
-
-const integrationsOnPage = 50
 
 func (c *Console) integrations(w http.ResponseWriter, r *http.Request) error {
 	who, query := me(r), r.URL.Query()
@@ -92,22 +86,14 @@ func (c *Console) integrations(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	slices.Reverse(shown) // what was made last is what is looked for
-	n, _ := strconv.Atoi(query.Get("page"))
-	start := min(max(n-1, 0)*integrationsOnPage, max(len(shown)-1, 0)/integrationsOnPage*integrationsOnPage)
-	end := min(start+integrationsOnPage, len(shown))
-	data.From, data.To = start+1, end
-	if start > 0 {
-		data.First, _ = withQuery(r.URL.RequestURI(), "page", "") // the server parsed it already
-	}
-	if end < len(shown) {
-		data.Next, _ = withQuery(r.URL.RequestURI(), "page", start/integrationsOnPage+2)
-	}
+	data.span = spanOf(r, len(shown))
+	shown = shown[data.From-1 : data.To]
 	names := c.actors(r)
-	uses, err := c.OAuth.Activities(r.Context(), who.AccountID, shown[start:end])
+	uses, err := c.OAuth.Activities(r.Context(), who.AccountID, shown)
 	if err != nil {
 		return err
 	}
-	for _, app := range shown[start:end] {
+	for _, app := range shown {
 		row := appRow{Client: app, Used: app.LastUsedAt}
 		if row.By, err = names.of(r.Context(), app.CreatedBy); err != nil {
 			return err

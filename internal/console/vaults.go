@@ -3,7 +3,6 @@ package console
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -44,29 +43,6 @@ func (c *Console) vaultRoutes() []web.Route {
 		{Pattern: "GET /vaults/{vault}/items/{item}/copy", Access: member, Handle: c.backToItem},
 		{Pattern: "POST /vaults/{vault}/items/{item}/copy", Access: member.Fresh(), Handle: c.copyValue},
 	}
-}
-
-// onPage is how many rows a list has.
-const onPage = 50
-
-// span is a part of a list that is at hand as a whole.
-type span struct {
-	From, To, Of int    // rows from the first, which is 1, to the last, of all
-	First, Next  string // addresses of the first page and the next one; empty: this is it, or there is none
-}
-
-// spanOf is the part of n rows that the request asks for by its parameter "page".
-func spanOf(r *http.Request, n int) span {
-	asked, _ := strconv.Atoi(r.URL.Query().Get("page")) // what is no number is the first page
-	start := min(max(asked-1, 0)*onPage, max(n-1, 0)/onPage*onPage)
-	s := span{From: start + 1, To: min(start+onPage, n), Of: n}
-	if start > 0 {
-		s.First, _ = withQuery(r.URL.RequestURI(), "page", "", "done", "") // the server parsed it already
-	}
-	if s.To < n {
-		s.Next, _ = withQuery(r.URL.RequestURI(), "page", start/onPage+2, "done", "")
-	}
-	return s
 }
 
 // vaultsPage is the data of pages/vaults.html.
@@ -126,11 +102,11 @@ func (c *Console) vault(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if query.Get("after") != "" {
-		data.First, _ = withQuery(r.URL.RequestURI(), "after", "", "done", "") // the server parsed it already
+		data.First = here(r, "after", "")
 	}
 	if len(found) > onPage {
 		found = found[:onPage]
-		data.Next, _ = withQuery(r.URL.RequestURI(), "after", found[onPage-1].ID, "done", "")
+		data.Next = here(r, "after", found[onPage-1].ID)
 	}
 	names := c.actors(r)
 	for _, i := range found {
