@@ -21,25 +21,35 @@ var migrations embed.FS
 // Migrate brings the tables to the version of this binary, in order, each step in a transaction. Tables
 // of a newer version are refused. Several servers may start at once.
 func (db *DB) Migrate(ctx context.Context) error {
-	err := db.migrate(ctx)
 	// SQLite has no lock that lasts longer than a step. Of processes that begin the same one, all but the
 	// first fail, with nothing changed, since its tables are there; the next attempt goes on behind it.
-	for range migrateAttempts {
-		if _, failed := errors.AsType[*sqlite.Error](err); !failed || ctx.Err() != nil {
+	return again(ctx, func(*sqlite.Error) bool { return true }, db.migrate)
+}
+
+// On SQLite: how often what processes that start at once may get in each other's way with is tried again,
+// and after how long. The steps of a process that is ahead take milliseconds.
+const (
+	startAttempts = 20
+	startPause    = 50 * time.Millisecond
+)
+
+// again runs what may fail because another process starts at the same time, until it succeeds, fails in
+// another way, or has been tried often enough.
+func again(ctx context.Context, passes func(*sqlite.Error) bool, run func(context.Context) error) error {
+	err := run(ctx)
+	for range startAttempts {
+		if e, ok := errors.AsType[*sqlite.Error](err); !ok || !passes(e) {
 			break
 		}
-		time.Sleep(migratePause)
-		err = db.migrate(ctx)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(startPause):
+		}
+		err = run(ctx)
 	}
 	return err
 }
-
-// On SQLite: how often migrating is tried again, and after how long. The steps of a process that is ahead
-// take milliseconds.
-const (
-	migrateAttempts = 20
-	migratePause    = 50 * time.Millisecond
-)
 
 func (db *DB) migrate(ctx context.Context) error {
 	p, release, err := db.goose(ctx)

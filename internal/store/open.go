@@ -60,15 +60,7 @@ func openSQLite(ctx context.Context, o Options) (read, write *sql.DB, err error)
 // time all but one are told at once that the file is busy, whatever their busy timeout: each waits with a
 // shared lock that the others want gone.
 func firstConnect(ctx context.Context, write *sql.DB) error {
-	err := write.PingContext(ctx)
-	for range migrateAttempts {
-		if e, ok := errors.AsType[*sqlite.Error](err); !ok || e.Code()&0xff != sqlite3.SQLITE_BUSY || ctx.Err() != nil {
-			break
-		}
-		time.Sleep(migratePause)
-		err = write.PingContext(ctx)
-	}
-	return err
+	return again(ctx, func(e *sqlite.Error) bool { return e.Code()&0xff == sqlite3.SQLITE_BUSY }, write.PingContext)
 }
 
 func sqliteDSN(path, txlock string, pragmas []string) string {
