@@ -101,6 +101,10 @@ Every line is checked before anything happens, and each one that is refused is r
 			[]string{
 				"holdfast user reactivate mira@example.org --reason 'spoke to her on the phone'",
 			}},
+		"user link": {`For somebody who was added without a way to sign in, or has lost every way, a lone owner among them. Earlier links are void; what was set up before ends once the link is used. The output is a secret.`,
+			[]string{
+				"holdfast user link mira@example.org",
+			}},
 		"user remove": {`Ends the membership for good; the audit log goes on knowing the id. To stop somebody for now, suspend instead.`,
 			[]string{
 				"holdfast user remove mira@example.org --reason 'left the company'",

@@ -141,6 +141,7 @@ const manualIntro = `# Command line
 ` + "`holdfast --help` lists the commands, `holdfast COMMAND --help` explains one with examples, `holdfast completion` lets your shell\ncomplete them. What most commands need is found by itself: the data folder `./holdfast-data`, and the account while there is only one." + `
 
 Commands that make something where nothing is (` + "`serve`, `demo`, `account create`, `migrate`" + `) say so; all others refuse an empty
+| ` + "`user link`" + ` | ` + "`id`, `setup_url`" + ` (one-time) |
 folder, and change no tables. They may be used beside a running server, which heeds what they change from its next request on.
 
 ## Output

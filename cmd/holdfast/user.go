@@ -22,6 +22,7 @@ type userCmd struct {
 	Show       userShowCmd       `cmd:"" help:"Show one person with groups and holds."`
 	Suspend    userSuspendCmd    `cmd:"" help:"Suspend a person."`
 	Reactivate userReactivateCmd `cmd:"" help:"Release a person's holds."`
+	Link       userLinkCmd       `cmd:"" help:"Make a one-time link by which a person sets up signing in."`
 	Remove     userRemoveCmd     `cmd:"" help:"Remove a person for good."`
 }
 
@@ -94,6 +95,35 @@ func (a userArg) find(ctx context.Context, h *handle, account string) (directory
 		return directory.User{}, problem.New(problem.Invalid, "%q is neither an id (26 characters A-Z, 2-7) nor an email", a.User)
 	}
 	return h.db.UserByEmail(ctx, account, a.User)
+}
+
+type userLinkCmd struct {
+	accountFlag
+	userArg
+	JSON bool `name:"json" help:"Print one JSON object."`
+}
+
+func (c *userLinkCmd) Run(ctx context.Context, g *globals, std stdio) error {
+	h, account, err := g.openAccount(ctx, std, c.Account)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	u, err := c.find(ctx, h, account)
+	if err != nil {
+		return err
+	}
+	people := &directory.Service{Store: h.db, Now: time.Now}
+	link, err := people.NewSetupLink(ctx, account, u.ID, operator(std))
+	if err != nil {
+		return fmt.Errorf("make set-up link: %w", err)
+	}
+	url := h.cfg.ConsoleURL(h.cfg.Listen.API) + "/setup#" + link.Reveal()
+	if c.JSON {
+		return printJSON(std, map[string]any{"id": u.ID, "setup_url": url})
+	}
+	fmt.Fprintf(std.out, "%s\n\nThe link works once, within 24 hours, while the server runs. Whoever opens it becomes\n%s: every other way in that was set up before ends then.\n", url, u.DisplayName)
+	return nil
 }
 
 type userShowCmd struct {
