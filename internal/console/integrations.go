@@ -184,43 +184,31 @@ func viewer(r *http.Request) vault.Viewer {
 	return vault.Viewer{AccountID: me(r).AccountID, UserID: me(r).UserID}
 }
 
-// actorNames finds the names of those who did something, each once.
+// actorNames says in words who did something.
 type actorNames struct {
-	c       *Console
-	account string
-	lang    string
-	known   map[string]string
+	names *names
+	tr    func(key string, pairs ...any) string
 }
 
 func (c *Console) actors(r *http.Request) *actorNames {
-	return &actorNames{c, me(r).AccountID, c.catalogue.languageOf(r), map[string]string{}}
+	return &actorNames{c.names(r), func(key string, pairs ...any) string { return c.tr(r, key, pairs...) }}
 }
 
 // of is the name of an actor or target as audit entries have them: "user:<id>", "operator:<name>", ….
 func (n *actorNames) of(ctx context.Context, actor string) (string, error) {
-	if name, ok := n.known[actor]; ok {
-		return name, nil
-	}
-	kind, id, _ := strings.Cut(actor, ":")
-	name := actor
-	switch kind {
+	switch kind, id := partyKind(actor); kind {
 	case "user":
-		u, err := n.c.Directory.Store.User(ctx, n.account, id)
-		switch {
-		case problem.Is(err, problem.NotFound):
-			name = n.c.catalogue.text(n.lang, "integrations.actor_removed")
-		case err != nil:
-			return "", err
-		default:
-			name = u.DisplayName
+		name, found, err := n.names.of(ctx, kind, id)
+		if err == nil && !found {
+			name = n.tr("integrations.actor_removed")
 		}
+		return name, err
 	case "operator":
-		name = n.c.catalogue.text(n.lang, "integrations.actor_operator", "Name", id)
+		return n.tr("integrations.actor_operator", "Name", id), nil
 	case "", "system":
-		name = n.c.catalogue.text(n.lang, "integrations.actor_system")
+		return n.tr("integrations.actor_system"), nil
 	}
-	n.known[actor] = name
-	return name, nil
+	return actor, nil
 }
 
 // part answers with one template of a page, for what htmx puts into a page that is there.
