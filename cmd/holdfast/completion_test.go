@@ -25,7 +25,7 @@ var completionCases = []struct {
 	{"value_begun", []string{"user", "list", "--state", "s"}, "suspended"},
 	{"value_of_words", []string{"app", "create", "--name", "x", "--scope", "su"}, "suspend_users"},
 	{"after_a_flag_with_value", []string{"--data", "user", "group", "c"}, "create"},
-	{"after_a_flag_without_value", []string{"user", "--help", "l"}, "list"},
+	{"after_a_flag_without_value", []string{"user", "--help", "l"}, "link list"},
 	{"argument", []string{"completion", ""}, "bash fish zsh"},
 	{"file", []string{"user", "import", "peop"}, "people.csv"},
 	{"file_of_a_flag", []string{"user", "import", "people.csv", "--report", "peop"}, "people.csv"},
