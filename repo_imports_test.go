@@ -13,27 +13,28 @@ var mayImport = map[string]string{
 	"internal/problem": "",
 	"internal/config":  "",
 	"internal/web":     "problem",
+	"internal/origin":  "problem",
 	"internal/seal":    "problem",
 	"internal/audit":   "problem web",
 	"internal/jobs":    "problem web audit",
 
-	"internal/signin":    "problem web audit seal jobs",
+	"internal/signin":    "problem web audit seal jobs origin",
 	"internal/directory": "problem web audit seal jobs",
 	"internal/oauth":     "problem web audit seal jobs",
-	"internal/vault":     "problem web audit seal jobs",
-	"internal/feed":      "problem web audit seal jobs",
-	"internal/signals":   "problem web audit seal jobs eventsapi",
-	"internal/detect":    "problem web audit signals",
+	"internal/vault":     "problem web audit seal jobs origin",
+	"internal/feed":      "problem web audit seal jobs origin",
+	"internal/signals":   "problem web audit seal jobs origin eventsapi",
+	"internal/detect":    "problem web audit origin signals",
 	"internal/respond":   "problem web audit seal jobs detect usersapi",
 
-	"internal/console": "problem web audit jobs " + domains,       // never store or seal
-	"internal/store":   "problem audit seal jobs " + domains,      // never web or console
-	"internal/server":  "* docs/openapi",                          // puts everything together
-	"internal/bench":   "config audit seal directory oauth store", // measures the product beside a bare floor
-	"cmd/holdfast":     "*",                                       // wiring only
-	"usersapi":         "",                                        // public: needs nothing of ours
-	"eventsapi":        "",                                        // public: needs nothing of ours
-	"docs/openapi":     "",                                        // the documents, embedded
+	"internal/console": "problem web audit jobs origin " + domains,  // never store or seal
+	"internal/store":   "problem audit seal jobs origin " + domains, // never web or console
+	"internal/server":  "* docs/openapi",                            // puts everything together
+	"internal/bench":   "config audit seal directory oauth store",   // measures the product beside a bare floor
+	"cmd/holdfast":     "*",                                         // wiring only
+	"usersapi":         "",                                          // public: needs nothing of ours
+	"eventsapi":        "",                                          // public: needs nothing of ours
+	"docs/openapi":     "",                                          // the documents, embedded
 }
 
 const domains = "signin directory oauth vault feed signals detect respond"
@@ -78,7 +79,7 @@ func importAllowed(allowed, to string) bool {
 }
 
 // deeper are the packages that may lie below another one of internal/.
-var deeper = []string{"internal/store/storetest", "internal/server/servertest", "internal/server/browsertest", "internal/detect/rules"}
+var deeper = []string{"internal/store/storetest", "internal/server/servertest", "internal/server/browsertest", "internal/detect/rules", "internal/origin/origintest"}
 
 // packageComments wants a design note per package, and internal/ one level deep.
 func packageComments(r *tree) (found []finding) {

@@ -1,0 +1,2 @@
+// Package origintest makes databases of locations for tests.
+package origintest
