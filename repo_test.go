@@ -153,7 +153,7 @@ func (s source) test() bool {
 }
 
 func isTestSupport(dir string) bool {
-	return dir == "internal/store/storetest" || dir == "internal/server/servertest" || dir == "internal/server/browsertest"
+	return dir == "internal/store/storetest" || dir == "internal/server/servertest" || dir == "internal/server/browsertest" || dir == "internal/origin/origintest"
 }
 
 // openTree reads the files that git tracks and the new ones that it does not ignore. In a copy without
