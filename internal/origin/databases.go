@@ -203,24 +203,26 @@ func (f *database) built() time.Time {
 }
 
 // Files are the databases of the folder, by name.
-func (d *Databases) Files() []File { return d.list(false) }
+func (d *Databases) Files() []File { return d.list(func(*database) error { return nil }) }
 
-// Verify is Files after every record of every file was read, which takes seconds.
-func (d *Databases) Verify() []File { return d.list(true) }
+// Verify is Files after every record of every file was read, which takes seconds. Files that were not
+// read to the end when ctx was done have its error.
+func (d *Databases) Verify(ctx context.Context) []File {
+	return d.list(func(f *database) error { return f.verify(ctx) })
+}
 
-func (d *Databases) list(verify bool) []File {
+func (d *Databases) list(check func(*database) error) []File {
 	if d == nil {
 		return nil
 	}
 	var all []File
 	for _, f := range *d.files.Load() {
-		out := File{Name: f.name, Built: f.built()}
-		err := f.err
+		out, err := File{Name: f.name, Built: f.built()}, f.err
 		if f.reader != nil {
 			out.Type = clean(f.reader.Metadata.DatabaseType, maxName)
-			if verify && err == nil {
-				err = f.reader.Verify()
-			}
+		}
+		if err == nil {
+			err = check(f)
 		}
 		if err != nil {
 			out.Error = err.Error()
@@ -229,4 +231,18 @@ func (d *Databases) list(verify bool) []File {
 	}
 	slices.SortFunc(all, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+// verify reads all records, as Locate would. Reader.Verify also wants texts in the metadata that
+// makers leave out.
+func (f *database) verify(ctx context.Context) error {
+	for result := range f.reader.Networks() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, err := f.form.read(result); err != nil {
+			return fmt.Errorf("it holds a broken record for %s: %w", result.Prefix(), err)
+		}
+	}
+	return nil
 }

@@ -311,7 +311,7 @@ func TestFiles(t *testing.T) {
 	if d.Locate(origintest.London).City != "London" {
 		t.Error("broken files keep the others from work")
 	}
-	if diff := cmp.Diff(d.Files(), d.Verify()); diff != "" {
+	if diff := cmp.Diff(d.Files(), d.Verify(t.Context())); diff != "" {
 		t.Errorf("verified they are otherwise:\n%s", diff)
 	}
 }

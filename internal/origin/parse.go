@@ -88,13 +88,13 @@ func clean(s string, limit int) string {
 	return strings.TrimSpace(s)
 }
 
-// plainAddress is the address without its port, an IPv4 address in its own form; empty if it is none.
+// plainAddress is the address without its port and zone, an IPv4 address in its own form; empty if it is none.
 func plainAddress(s string) string {
 	if addr, err := netip.ParseAddr(s); err == nil {
-		return addr.Unmap().String()
+		return addr.Unmap().WithZone("").String()
 	}
 	if ap, err := netip.ParseAddrPort(s); err == nil {
-		return ap.Addr().Unmap().String()
+		return ap.Addr().Unmap().WithZone("").String()
 	}
 	return ""
 }
