@@ -15,7 +15,7 @@ import (
 )
 
 type doctorCmd struct {
-	Deep bool `help:"Read every audit entry, not only the newest of each account."`
+	Deep bool `help:"Read every audit entry, not only the newest of each account, and every record of the location data."`
 	JSON bool `name:"json" help:"Print one JSON object with the checks as results."`
 }
 
@@ -116,6 +116,7 @@ func (d *doctor) examine(ctx context.Context) {
 	}
 	d.clock(ctx)
 	d.disk()
+	d.locations(ctx)
 	d.certificate()
 	d.addresses(ctx)
 }

@@ -18,6 +18,9 @@ import (
 	"github.com/oschwald/maxminddb-golang/v2"
 )
 
+// Folder is the name of the folder, within the data folder.
+const Folder = "geoip"
+
 // MaxAge is how old a database may be before its answers are doubted: addresses change hands, and the
 // makers publish every week or month.
 const MaxAge = 45 * 24 * time.Hour
