@@ -1,0 +1,103 @@
+package synth
+
+// city is a place where people live, or from where somebody attacks.
+type city struct {
+	name, region, country, continent string
+	lat, lon                         float64 // degrees
+	offset                           int     // minutes ahead of UTC, all year
+}
+
+// homes is how many of the cities, from the first, people live in. Nobody lives in or travels to the
+// rest: they are in countries under comprehensive sanctions.
+const homes = 80
+
+// cities are real places with the coordinates that a location database gives for their middle.
+func cities() []city {
+	return []city{
+		{"Lisbon", "Lisbon", "PT", "EU", 38.72, -9.14, 0},
+		{"Porto", "Porto", "PT", "EU", 41.15, -8.61, 0},
+		{"Madrid", "Madrid", "ES", "EU", 40.42, -3.70, 60},
+		{"Barcelona", "Catalonia", "ES", "EU", 41.39, 2.17, 60},
+		{"Valencia", "Valencia", "ES", "EU", 39.47, -0.38, 60},
+		{"Paris", "Île-de-France", "FR", "EU", 48.86, 2.35, 60},
+		{"Lyon", "Auvergne-Rhône-Alpes", "FR", "EU", 45.76, 4.84, 60},
+		{"Nantes", "Pays de la Loire", "FR", "EU", 47.22, -1.55, 60},
+		{"London", "England", "GB", "EU", 51.51, -0.13, 0},
+		{"Manchester", "England", "GB", "EU", 53.48, -2.24, 0},
+		{"Edinburgh", "Scotland", "GB", "EU", 55.95, -3.19, 0},
+		{"Dublin", "Leinster", "IE", "EU", 53.35, -6.26, 0},
+		{"Amsterdam", "North Holland", "NL", "EU", 52.37, 4.90, 60},
+		{"Rotterdam", "South Holland", "NL", "EU", 51.92, 4.48, 60},
+		{"Brussels", "Brussels Capital", "BE", "EU", 50.85, 4.35, 60},
+		{"Berlin", "Land Berlin", "DE", "EU", 52.52, 13.40, 60},
+		{"Munich", "Bavaria", "DE", "EU", 48.14, 11.58, 60},
+		{"Hamburg", "Free and Hanseatic City of Hamburg", "DE", "EU", 53.55, 9.99, 60},
+		{"Cologne", "North Rhine-Westphalia", "DE", "EU", 50.94, 6.96, 60},
+		{"Zurich", "Zurich", "CH", "EU", 47.37, 8.54, 60},
+		{"Vienna", "Vienna", "AT", "EU", 48.21, 16.37, 60},
+		{"Prague", "Prague", "CZ", "EU", 50.08, 14.44, 60},
+		{"Brno", "South Moravian", "CZ", "EU", 49.20, 16.61, 60},
+		{"Warsaw", "Mazovia", "PL", "EU", 52.23, 21.01, 60},
+		{"Kraków", "Lesser Poland", "PL", "EU", 50.06, 19.94, 60},
+		{"Budapest", "Budapest", "HU", "EU", 47.50, 19.04, 60},
+		{"Copenhagen", "Capital Region", "DK", "EU", 55.68, 12.57, 60},
+		{"Oslo", "Oslo County", "NO", "EU", 59.91, 10.75, 60},
+		{"Stockholm", "Stockholm County", "SE", "EU", 59.33, 18.07, 60},
+		{"Gothenburg", "Västra Götaland County", "SE", "EU", 57.71, 11.97, 60},
+		{"Helsinki", "Uusimaa", "FI", "EU", 60.17, 24.94, 120},
+		{"Tallinn", "Harjumaa", "EE", "EU", 59.44, 24.75, 120},
+		{"Riga", "Riga", "LV", "EU", 56.95, 24.11, 120},
+		{"Vilnius", "Vilnius", "LT", "EU", 54.69, 25.28, 120},
+		{"Bucharest", "București", "RO", "EU", 44.43, 26.10, 120},
+		{"Sofia", "Sofia-Capital", "BG", "EU", 42.70, 23.32, 120},
+		{"Athens", "Attica", "GR", "EU", 37.98, 23.73, 120},
+		{"Rome", "Lazio", "IT", "EU", 41.90, 12.50, 60},
+		{"Milan", "Lombardy", "IT", "EU", 45.46, 9.19, 60},
+		{"Reykjavík", "Capital Region", "IS", "EU", 64.15, -21.94, 0},
+		{"Istanbul", "Istanbul", "TR", "AS", 41.01, 28.98, 180},
+		{"New York", "New York", "US", "NA", 40.71, -74.01, -300},
+		{"Boston", "Massachusetts", "US", "NA", 42.36, -71.06, -300},
+		{"Atlanta", "Georgia", "US", "NA", 33.75, -84.39, -300},
+		{"Chicago", "Illinois", "US", "NA", 41.88, -87.63, -360},
+		{"Austin", "Texas", "US", "NA", 30.27, -97.74, -360},
+		{"Denver", "Colorado", "US", "NA", 39.74, -104.99, -420},
+		{"Seattle", "Washington", "US", "NA", 47.61, -122.33, -480},
+		{"San Francisco", "California", "US", "NA", 37.77, -122.42, -480},
+		{"Los Angeles", "California", "US", "NA", 34.05, -118.24, -480},
+		{"Toronto", "Ontario", "CA", "NA", 43.65, -79.38, -300},
+		{"Montréal", "Quebec", "CA", "NA", 45.50, -73.57, -300},
+		{"Vancouver", "British Columbia", "CA", "NA", 49.28, -123.12, -480},
+		{"Mexico City", "Mexico City", "MX", "NA", 19.43, -99.13, -360},
+		{"Bogotá", "Bogota D.C.", "CO", "SA", 4.71, -74.07, -300},
+		{"Lima", "Lima", "PE", "SA", -12.05, -77.04, -300},
+		{"Santiago", "Santiago Metropolitan", "CL", "SA", -33.45, -70.67, -240},
+		{"Buenos Aires", "Buenos Aires F.D.", "AR", "SA", -34.60, -58.38, -180},
+		{"São Paulo", "São Paulo", "BR", "SA", -23.55, -46.63, -180},
+		{"Salvador", "Bahia", "BR", "SA", -12.97, -38.50, -180},
+		{"Casablanca", "Casablanca-Settat", "MA", "AF", 33.57, -7.59, 60},
+		{"Cairo", "Cairo Governorate", "EG", "AF", 30.04, 31.24, 120},
+		{"Accra", "Greater Accra", "GH", "AF", 5.60, -0.19, 0},
+		{"Lagos", "Lagos", "NG", "AF", 6.52, 3.38, 60},
+		{"Nairobi", "Nairobi County", "KE", "AF", -1.29, 36.82, 180},
+		{"Cape Town", "Western Cape", "ZA", "AF", -33.92, 18.42, 120},
+		{"Tel Aviv", "Tel Aviv", "IL", "AS", 32.09, 34.78, 120},
+		{"Dubai", "Dubai", "AE", "AS", 25.20, 55.27, 240},
+		{"Mumbai", "Maharashtra", "IN", "AS", 19.08, 72.88, 330},
+		{"Bengaluru", "Karnataka", "IN", "AS", 12.97, 77.59, 330},
+		{"Bangkok", "Bangkok", "TH", "AS", 13.76, 100.50, 420},
+		{"Hanoi", "Hanoi", "VN", "AS", 21.03, 105.85, 420},
+		{"Jakarta", "Jakarta", "ID", "AS", -6.21, 106.85, 420},
+		{"Singapore", "", "SG", "AS", 1.35, 103.82, 480},
+		{"Manila", "Metro Manila", "PH", "AS", 14.60, 120.98, 480},
+		{"Seoul", "Seoul", "KR", "AS", 37.57, 126.98, 540},
+		{"Tokyo", "Tokyo", "JP", "AS", 35.68, 139.69, 540},
+		{"Osaka", "Osaka", "JP", "AS", 34.69, 135.50, 540},
+		{"Sydney", "New South Wales", "AU", "OC", -33.87, 151.21, 600},
+		{"Auckland", "Auckland", "NZ", "OC", -36.85, 174.76, 720},
+
+		{"Tehran", "Tehran", "IR", "AS", 35.69, 51.39, 210},
+		{"Pyongyang", "Pyongyang", "KP", "AS", 39.03, 125.75, 540},
+		{"Damascus", "Damascus", "SY", "AS", 33.51, 36.29, 180},
+		{"Havana", "Havana", "CU", "NA", 23.11, -82.37, -300},
+	}
+}
