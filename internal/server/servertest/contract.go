@@ -13,13 +13,13 @@ import (
 	"testing"
 )
 
-// Contract serves next and reports to t every exchange that docs/openapi/users.yaml does not allow.
+// Contract serves next and reports to t every exchange that the documents in docs/openapi do not allow.
 // The exchange itself is passed through unchanged. Safe for concurrent use.
 func Contract(t testing.TB, next http.Handler) http.Handler {
 	t.Helper()
-	doc, err := users()
+	docs, err := documents()
 	if err != nil {
-		t.Fatalf("docs/openapi/users.yaml cannot be used: %v", err)
+		t.Fatal(err)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked := &reads{ReadCloser: r.Body}
@@ -29,11 +29,13 @@ func Contract(t testing.TB, next http.Handler) http.Handler {
 		next.ServeHTTP(answer, inner)
 		answer.finish()
 		x := exchange{
-			method: r.Method, url: r.URL, header: r.Header, form: asked.copy.Bytes(),
+			method: r.Method, url: r.URL, header: r.Header, asked: asked.copy.Bytes(),
 			status: answer.status, answer: answer.header, body: answer.copy.Bytes(),
 		}
-		if found := doc.violations(r.Context(), x); len(found) > 0 {
-			t.Errorf("%s", x.report(found))
+		for _, doc := range docs {
+			if found := doc.violations(r.Context(), x); len(found) > 0 {
+				t.Errorf("%s", x.report(doc.file, found))
+			}
 		}
 	})
 }
@@ -43,25 +45,35 @@ type exchange struct {
 	method string
 	url    *url.URL
 	header http.Header
-	form   []byte // of the request's body, what the handler read
+	asked  []byte // of the request's body, what the handler read
 
 	status int
 	answer http.Header
 	body   []byte
 }
 
-// request is the request again, under the path and method of the document.
-func (x exchange) request(ctx context.Context, method, escapedPath string) *http.Request {
+// request is the request again, under the path and method of the document. What is asked for as JSON is
+// read as JSON whatever the client called it, and nothing as an empty object.
+func (x exchange) request(ctx context.Context, method, escapedPath string, asJSON bool) *http.Request {
 	u := *x.url
 	u.Path, u.RawPath = escapedPath, ""
 	if plain, err := url.PathUnescape(escapedPath); err == nil && plain != escapedPath {
 		u.Path, u.RawPath = plain, escapedPath
 	}
 	u.RawQuery = plainQuery(u.RawQuery)
-	form := plainForm(x.form)
+	header, body := x.header, x.asked
+	if asJSON {
+		header = header.Clone()
+		header.Set("Content-Type", "application/json")
+		if len(bytes.TrimSpace(body)) == 0 {
+			body = []byte("{}")
+		}
+	} else {
+		body = plainForm(body)
+	}
 	r := &http.Request{
-		Method: method, URL: &u, Header: x.header, Host: x.url.Host,
-		Body: io.NopCloser(bytes.NewReader(form)), ContentLength: int64(len(form)),
+		Method: method, URL: &u, Header: header, Host: x.url.Host,
+		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
 	}
 	return r.WithContext(ctx)
 }
@@ -125,14 +137,14 @@ func (x exchange) response() *http.Response {
 }
 
 // report is the text of the test failure. Credentials are masked: test logs are kept and shared.
-func (x exchange) report(found []string) string {
+func (x exchange) report(file string, found []string) string {
 	const most = 4 << 10
 	body := string(x.body)
 	if len(body) > most {
 		body = fmt.Sprintf("%s… (%d bytes)", body[:most], len(x.body))
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s was answered %d, and docs/openapi/users.yaml does not allow that:\n", x.method, x.url.RequestURI(), x.status)
+	fmt.Fprintf(&b, "%s %s was answered %d, and docs/openapi/%s does not allow that:\n", x.method, x.url.RequestURI(), x.status, file)
 	for _, f := range slices.Compact(found) {
 		fmt.Fprintf(&b, "  - %s\n", f)
 	}
@@ -140,9 +152,10 @@ func (x exchange) report(found []string) string {
 	return mask(b.String())
 }
 
-var credential = regexp.MustCompile(`(hf[st]_)[A-Za-z0-9]+`)
+// A client secret or an access token; or an events token, a JWT.
+var credential = regexp.MustCompile(`(hf[st]_)[A-Za-z0-9]+|\b(eyJ)[-_.A-Za-z0-9]+`)
 
-func mask(s string) string { return credential.ReplaceAllString(s, "${1}…") }
+func mask(s string) string { return credential.ReplaceAllString(s, "${1}${2}…") }
 
 // reads copies what the handler reads of the request's body.
 type reads struct {

@@ -23,18 +23,32 @@ import (
 	"holdfast/docs/openapi"
 )
 
-// users is the compiled document. Compiling costs as much as checking hundreds of exchanges
+// documents are the compiled documents. Compiling costs as much as checking hundreds of exchanges
 // (BenchmarkCompile, BenchmarkContract), so it happens once in a process; the result never changes.
-var users = sync.OnceValues(func() (*document, error) { return compile(openapi.Users()) })
+var documents = sync.OnceValues(func() ([]*document, error) {
+	var all []*document
+	for _, source := range []struct {
+		file string
+		text []byte
+	}{{"users.yaml", openapi.Users()}, {"events.yaml", openapi.Events()}} {
+		doc, err := compile(source.file, source.text)
+		if err != nil {
+			return nil, fmt.Errorf("docs/openapi/%s cannot be used: %w", source.file, err)
+		}
+		all = append(all, doc)
+	}
+	return all, nil
+})
 
 // document is an OpenAPI document, ready to check exchanges.
 type document struct {
+	file  string // in docs/openapi
 	paths paths
 	full  validator.Validator
 	heads validator.Validator // for HEAD: everything but the body
 }
 
-func compile(text []byte) (*document, error) {
+func compile(file string, text []byte) (*document, error) {
 	doc, err := libopenapi.NewDocument(text)
 	if err != nil {
 		return nil, err
@@ -52,6 +66,7 @@ func compile(text []byte) (*document, error) {
 		config.WithURLEncodedBodyValidation(), config.WithAuthenticationFunc(hasCredentials),
 	}
 	return &document{
+		file:  file,
 		paths: ps,
 		full:  validator.NewValidatorFromV3Model(&built.Model, options...),
 		heads: validator.NewValidatorFromV3Model(&built.Model, append(options, config.WithoutResponseBodyValidation())...),
@@ -81,7 +96,7 @@ func (d *document) violations(ctx context.Context, x exchange) []string {
 		}
 		method, op = anyOperation(item) // whose errors are spelt alike
 	}
-	r := x.request(ctx, method, path)
+	r := x.request(ctx, method, path, readsJSON(op))
 	declared := op.Responses.Codes.GetOrZero(strconv.Itoa(x.status))
 	if declared == nil {
 		return []string{fmt.Sprintf("%s of %s does not declare the status %d", op.OperationId, template, x.status)}
@@ -103,6 +118,11 @@ func (d *document) violations(ctx context.Context, x exchange) []string {
 		found = append(found, describe(failures)...)
 	}
 	return found
+}
+
+// readsJSON reports whether the body of a request is JSON.
+func readsJSON(op *v3.Operation) bool {
+	return op.RequestBody != nil && op.RequestBody.Content.GetOrZero("application/json") != nil
 }
 
 // describe flattens the validator's findings to one line each.
