@@ -25,6 +25,9 @@ var changing = strings.Fields(`
 var withoutEntry = map[string]string{
 	"oauth.Store.AddActivity":   "counts what is in the log already, call by call or as a token",
 	"oauth.Store.PurgeActivity": "sums up old counts",
+	"feed.Store.AddTokenUse":    "counts what tokens were used for; that there are tokens is in the log",
+	"feed.Store.PurgeTokenUse":  "sums up old counts",
+	"feed.Store.PurgeEvents":    "deletes what is older than the operator wants to keep",
 	"signin.Store.Put":          "a step of a sign-in, which is recorded as an attempt when it ends",
 	"signin.Store.Purge":        "removes what has expired",
 }

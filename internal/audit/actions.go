@@ -32,6 +32,15 @@ const (
 	TokenRevoke     Action = "token.revoke"
 	TokenIntrospect Action = "token.introspect"
 
+	EventsTokenCreate Action = "events_token.create"
+	EventsTokenRevoke Action = "events_token.revoke"
+	EventsKeyRotate   Action = "events_key.rotate" // a new key signs events tokens
+
+	FirewallAdd    Action = "firewall.add"
+	FirewallUpdate Action = "firewall.update"
+	FirewallRemove Action = "firewall.remove"
+	FirewallOrder  Action = "firewall.order" // which rule is looked at first
+
 	AccessRefuse Action = "access.refuse" // a request without the credentials or the permission it needs
 
 	AuditExport Action = "audit.export"

@@ -22,6 +22,7 @@ type Config struct {
 
 	Log        Log
 	Limits     Limits
+	Events     Events
 	UsersAlias bool `key:"users_alias" default:"false" doc:"Lists of people also carry them as users, beside results, for clients that read the former. Breaks the closed schema of the contract."`
 
 	set map[string]bool // keys that were given
@@ -60,6 +61,11 @@ type Limits struct {
 	WriteTimeout      time.Duration `key:"limits.write_timeout" default:"60s" doc:"How long answering may take, the client's reading included."`
 	IdleTimeout       time.Duration `key:"limits.idle_timeout" default:"120s" doc:"How long a connection may be kept without a request."`
 	ShutdownGrace     time.Duration `key:"limits.shutdown_grace" default:"20s" doc:"How long stopping may wait for what was accepted."`
+}
+
+// Events is about what is recorded of sign-ins and of the use of items.
+type Events struct {
+	Keep time.Duration `key:"events.keep" default:"8760h" doc:"How long sign-in attempts and item usages are kept, and can be read by the Events API; 0 for ever. The audit log is always kept."`
 }
 
 // Bytes is a size.

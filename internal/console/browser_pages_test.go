@@ -10,6 +10,7 @@ import (
 
 	"holdfast/internal/audit"
 	"holdfast/internal/oauth"
+	"holdfast/internal/origin"
 	"holdfast/internal/server/browsertest"
 	"holdfast/internal/signin"
 	"holdfast/internal/vault"
@@ -47,7 +48,7 @@ func furnished(t *testing.T) (h *house, pages map[string]string) {
 	box, err := h.Vaults().Create(ctx, viewer, "Security operations", "What platforms sign in with", by)
 	must(err)
 	item, err := h.Vaults().Save(ctx, viewer, box.ID, vault.NewItem{
-		Category: vault.APICredential, Title: "Elastic SOAR", Link: "client:" + app.Client.ID, Client: vault.Client{Address: "192.0.2.10"},
+		Category: vault.APICredential, Title: "Elastic SOAR", Link: "client:" + app.Client.ID, Client: vault.Client{Client: origin.Client{Address: "192.0.2.10"}},
 		Fields: []vault.Field{
 			{Name: "client_id", Label: "Client ID", Value: app.Client.ID}, {Name: "client_secret", Label: "Client secret", Value: app.Secret.Reveal(), Concealed: true},
 			{Name: "token_url", Label: "Token URL", Value: h.URL + "/v1/oauth/token"},

@@ -247,7 +247,7 @@ func itemOf(r *http.Request, app oauth.Client, at Connection, secret string) vau
 			{Name: "base_url", Value: at.BaseURL},
 			{Name: "scopes", Value: strings.Join(app.Scopes, " ")},
 		},
-		Client: vault.Client{Address: who.Address, UserAgent: who.UserAgent, SessionID: me(r).SessionID},
+		Client: vault.Client{Client: who, SessionID: me(r).SessionID},
 	}
 }
 

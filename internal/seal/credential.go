@@ -112,3 +112,6 @@ func ValidID(s string) bool {
 	}
 	return true
 }
+
+// HashOf is the hash of a credential that has a form of its own, such as a signed token.
+func HashOf(text string) Hash { return sha256.Sum256([]byte(text)) }

@@ -11,6 +11,7 @@ import (
 	"holdfast/internal/audit"
 	"holdfast/internal/directory"
 	"holdfast/internal/oauth"
+	"holdfast/internal/origin"
 	"holdfast/internal/server/servertest"
 	"holdfast/internal/signin"
 	"holdfast/internal/vault"
@@ -45,7 +46,7 @@ func furnish(t *testing.T, in *servertest.Instance, b *browser, text string) map
 	box, err := in.Vaults().Create(ctx, viewer, text[:min(len(text), 100)], text, by)
 	must(err)
 	item, err := in.Vaults().Save(ctx, viewer, box.ID, vault.NewItem{
-		Category: vault.Login, Title: text, Link: "client:" + app.Client.ID, Client: vault.Client{Address: "127.0.0.1", UserAgent: text},
+		Category: vault.Login, Title: text, Link: "client:" + app.Client.ID, Client: vault.Client{Client: origin.Client{Address: "127.0.0.1", UserAgent: text}},
 		Fields: []vault.Field{
 			{Name: "username", Label: "Username", Value: text}, {Name: "url", Label: "URL", Value: "javascript:alert(1)"},
 			{Name: "notes", Label: text[:min(len(text), 60)], Value: text}, {Name: "password", Label: "Password", Value: "concealed-" + text, Concealed: true},

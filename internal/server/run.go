@@ -129,6 +129,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.ShutdownGrace)
 	defer cancel()
 	start := s.now()
+	s.close() // who waits for events waits no longer
 	var errs []error
 	for _, l := range s.listeners {
 		if err := l.http.Shutdown(ctx); err != nil {

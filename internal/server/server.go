@@ -15,6 +15,7 @@ import (
 	"holdfast/internal/config"
 	"holdfast/internal/console"
 	"holdfast/internal/directory"
+	"holdfast/internal/feed"
 	"holdfast/internal/jobs"
 	"holdfast/internal/oauth"
 	"holdfast/internal/problem"
@@ -46,6 +47,7 @@ type Server struct {
 	directory *directory.Service
 	signin    *signin.Service
 	vaults    *vault.Service
+	feed      *feed.Service
 	console   *console.Console
 	activity  *oauth.Recorder
 	metrics   *metrics
@@ -53,6 +55,8 @@ type Server struct {
 	api       http.Handler
 	listeners []listener
 
+	closing      context.Context // ends when the server begins to stop
+	close        context.CancelFunc
 	stopCounting context.CancelFunc
 	counted      chan struct{} // closed once counting has ended
 }
@@ -94,6 +98,8 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	s.directory = &directory.Service{Store: s.db, Keys: keys, UsersAlias: s.cfg.UsersAlias, Now: s.now}
 	s.signin = &signin.Service{Store: s.db, Keys: keys, Origin: s.ConsoleURL(), Name: "Holdfast", Now: s.now}
 	s.vaults = &vault.Service{Store: s.db, Keys: keys, Now: s.now}
+	s.closing, s.close = context.WithCancel(context.WithoutCancel(ctx))
+	s.feed = &feed.Service{Store: s.db, Keys: keys, URL: s.URL(), Limits: feed.NewLimits(s.now), Closing: s.closing, Now: s.now}
 	var err error
 	s.console, err = console.New(console.Config{
 		SignIn: s.signin, Directory: s.directory, OAuth: s.oauth, Vaults: s.vaults, Audit: s.db,
@@ -103,7 +109,7 @@ func (s *Server) build(ctx context.Context, o Options) error {
 		return fmt.Errorf("make console: %w", err)
 	}
 	handlers, err := web.New(web.Config{
-		Routes: s.Routes(), Authorizer: s.oauth, Sessions: s.signin, Page: s.console.Problem, Origin: s.ConsoleURL(),
+		Routes: s.Routes(), Authorizer: s.oauth, Events: s.feed, Sessions: s.signin, Page: s.console.Problem, Origin: s.ConsoleURL(),
 		Refusals: refusals{s.db}, Proxies: s.cfg.TrustedProxies,
 		PlainPeers: s.cfg.PlainOffLoopback(), HSTS: s.cfg.TLS.On(), MaxBody: int64(s.cfg.Limits.Body),
 		Observe: s.observe, Log: s.log, Now: s.now,
@@ -130,9 +136,11 @@ func (s *Server) APIRoutes() []web.Route {
 	routes := []web.Route{
 		{Pattern: "GET /healthz", Access: web.Public("the process answers; tells nothing else"), Handle: s.healthz},
 		{Pattern: "GET /readyz", Access: web.Public("whether requests can be served; tells nothing else"), Handle: s.readyz},
-		{Pattern: "GET /openapi/users.yaml", Access: web.Public("the contract is public"), Handle: usersContract},
+		{Pattern: "GET /openapi/users.yaml", Access: web.Public("the contract is public"), Handle: contract(openapi.Users)},
+		{Pattern: "GET /openapi/events.yaml", Access: web.Public("the contract is public"), Handle: contract(openapi.Events)},
 	}
 	routes = append(routes, s.oauth.Routes()...)
+	routes = append(routes, s.feed.Routes()...)
 	return append(routes, s.directory.Routes()...)
 }
 
@@ -164,6 +172,9 @@ func (s *Server) Directory() *directory.Service { return s.directory }
 // SignIn lets people in.
 func (s *Server) SignIn() *signin.Service { return s.signin }
 
+// Events serves the Events API and manages its tokens.
+func (s *Server) Events() *feed.Service { return s.feed }
+
 // Vaults keep secrets.
 func (s *Server) Vaults() *vault.Service { return s.vaults }
 
@@ -173,6 +184,9 @@ func (s *Server) URL() string { return s.cfg.BaseURL(s.Addr().String()) }
 // Close gives back what New took. A server that ran closes by itself.
 func (s *Server) Close() error {
 	var errs []error
+	if s.close != nil {
+		s.close()
+	}
 	for _, l := range s.listeners {
 		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
@@ -200,6 +214,12 @@ type purgeActivity struct{}
 
 func (purgeActivity) Kind() string { return "oauth.purge_activity" }
 
+// purgeEvents is the job that deletes events which are older than they are kept for, and sums up what events
+// tokens did long ago.
+type purgeEvents struct{}
+
+func (purgeEvents) Kind() string { return "events.purge" }
+
 // checkAudit is the job that verifies each chain from where it was last found whole; once a day from its beginning.
 type checkAudit struct{}
 
@@ -216,6 +236,10 @@ func (s *Server) workers() *jobs.Workers {
 	jobs.Every(w, 10*time.Minute, purgeSignIn{})
 	jobs.Handle(w, func(ctx context.Context, _ purgeActivity) error { return s.oauth.PurgeActivity(ctx) })
 	jobs.Every(w, 24*time.Hour, purgeActivity{})
+	jobs.Handle(w, func(ctx context.Context, _ purgeEvents) error {
+		return errors.Join(s.feed.Purge(ctx, s.cfg.Events.Keep), s.feed.PurgeUses(ctx))
+	})
+	jobs.Every(w, time.Hour, purgeEvents{})
 	jobs.Handle(w, func(ctx context.Context, _ checkAudit) error { return s.checkAudit(ctx) })
 	jobs.Every(w, time.Minute, checkAudit{})
 	return w
@@ -286,8 +310,10 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	return web.JSON(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
-func usersContract(w http.ResponseWriter, _ *http.Request) error {
-	return web.Bytes(w, http.StatusOK, "application/yaml", openapi.Users())
+func contract(text func() []byte) web.Handler {
+	return func(w http.ResponseWriter, _ *http.Request) error {
+		return web.Bytes(w, http.StatusOK, "application/yaml", text())
+	}
 }
 
 // refusals writes what the edge turned away into the audit log.

@@ -1,17 +1,23 @@
 package signin
 
-import "time"
+import (
+	"time"
+
+	"holdfast/internal/origin"
+)
 
 // Category says how a try ended, in the words of the Events API (contract 4.5).
 type Category string
 
-// The categories that signing in here can have; the firewall's are with the firewall.
+// The categories that signing in here can have. The contract's remaining one, modern_version_failed, is of
+// programs that are too old.
 const (
 	Success           Category = "success"
 	CredentialsFailed Category = "credentials_failed"
 	MFAFailed         Category = "mfa_failed"
 	SSOFailed         Category = "sso_failed"
-	FirewallFailed    Category = "firewall_failed"
+	FirewallFailed    Category = "firewall_failed"           // a rule refused it, or it came too soon after failures
+	FirewallReported  Category = "firewall_reported_success" // it got in, and a rule wants it looked at
 )
 
 // Type says it more closely.
@@ -31,7 +37,11 @@ const (
 	U2FTimeout        Type = "u2f_timout"
 	NonSSOUser        Type = "non_sso_user"
 	SSOUserMismatch   Type = "sso_user_mismatch"
-	AllBlocked        Type = "all_blocked" // suspended, or slowed down after too many failures
+	AllBlocked        Type = "all_blocked" // suspended, slowed down after too many failures, or by a rule for all
+	IPBlocked         Type = "ip_blocked"
+	ContinentBlocked  Type = "continent_blocked"
+	CountryBlocked    Type = "country_blocked"
+	AnonymousBlocked  Type = "anonymous_blocked"
 )
 
 // Attempt is one try to enter.
@@ -48,13 +58,11 @@ type Attempt struct {
 	Email     string // as it is stored, or as it was typed
 	Method    Method
 	Client    Client
+	Location  origin.Location // of the client's address, as far as it was known at the time
 }
 
 // Client is the browser that tries.
-type Client struct {
-	Address   string
-	UserAgent string // as sent, at most 400 bytes
-}
+type Client = origin.Client
 
 // AttemptQuery asks for attempts, newest first.
 type AttemptQuery struct {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"holdfast/internal/audit"
+	"holdfast/internal/origin"
 	"holdfast/internal/problem"
 	"holdfast/internal/seal"
 	"holdfast/internal/web"
@@ -43,6 +44,7 @@ type Service struct {
 	Origin string // of the console: https://console.example.org or http://localhost:8080; its host is the RP ID of passkeys
 	Name   string // of the installation, as passkeys and one-time codes show it
 	HTTP   *http.Client
+	Places origin.Locator // where addresses are; nil: nobody knows
 	Now    func() time.Time
 
 	hashes    hasher
@@ -146,8 +148,15 @@ func (s *Service) fail(ctx context.Context, c Client, p Person, m Method, cat Ca
 func (s *Service) attempt(c Client, p Person, m Method, cat Category, t Type) Attempt {
 	return Attempt{
 		ID: seal.NewID(), AccountID: p.AccountID, At: s.Now().UTC(), Category: cat, Type: t,
-		UserID: p.UserID, Name: p.DisplayName, Email: p.Email, Method: m, Client: c,
+		UserID: p.UserID, Name: p.DisplayName, Email: p.Email, Method: m, Client: c, Location: s.locate(c),
 	}
+}
+
+func (s *Service) locate(c Client) origin.Location {
+	if s.Places == nil {
+		return origin.Location{}
+	}
+	return s.Places.Locate(c.Address)
 }
 
 // by starts the audit entry; the store says what was done.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"holdfast/internal/audit"
+	"holdfast/internal/feed"
 	"holdfast/internal/problem"
 	"holdfast/internal/seal"
 	"holdfast/internal/signin"
@@ -39,10 +40,9 @@ func (tx *Tx) insertAttempt(a signin.Attempt) error {
 	if when.IsZero() {
 		when = tx.now
 	}
-	_, err := tx.exec(`INSERT INTO signin_attempts (account_id, at, id, category, type, details, session_id, user_id, name, email, method, address, user_agent)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
-		a.AccountID, when.UnixMicro(), cmp.Or(a.ID, seal.NewID()), string(a.Category), string(a.Type), storable(a.Details, mostText), a.SessionID,
-		a.UserID, a.Name, storable(a.Email, mostEmail), string(a.Method), storable(a.Client.Address, mostAddress), storable(a.Client.UserAgent, mostUserAgent))
+	err := tx.insertEvent(feed.SignInAttempts, a.AccountID, a.Client, a.Location,
+		when.UnixMicro(), cmp.Or(a.ID, seal.NewID()), string(a.Category), string(a.Type), storable(a.Details, mostText), a.SessionID,
+		a.UserID, a.Name, storable(a.Email, mostEmail), string(a.Method))
 	if err != nil {
 		return fmt.Errorf("insert sign-in attempt: %w", err)
 	}
@@ -158,7 +158,7 @@ func (db *DB) Attempts(ctx context.Context, q signin.AttemptQuery) ([]signin.Att
 		from = q.From.UnixMicro()
 	}
 	const (
-		columns = `SELECT account_id, at, id, category, type, details, session_id, user_id, name, email, method, address, user_agent
+		columns = "SELECT account_id, at, id, category, type, details, session_id, user_id, name, email, method, " + originColumns + `
 			FROM signin_attempts WHERE account_id = $1 AND at >= $2 AND at <= $3 AND (at < $3 OR id < $4)`
 		newest = " ORDER BY at DESC, id DESC LIMIT "
 	)
@@ -184,8 +184,7 @@ func (db *DB) Attempts(ctx context.Context, q signin.AttemptQuery) ([]signin.Att
 func scanAttempt(r scanner) (signin.Attempt, error) {
 	var a signin.Attempt
 	var us int64
-	err := r.Scan(&a.AccountID, &us, &a.ID, &a.Category, &a.Type, &a.Details, &a.SessionID, &a.UserID, &a.Name, &a.Email, &a.Method,
-		&a.Client.Address, &a.Client.UserAgent)
+	err := scanEvent(r, &a.Client, &a.Location, &a.AccountID, &us, &a.ID, &a.Category, &a.Type, &a.Details, &a.SessionID, &a.UserID, &a.Name, &a.Email, &a.Method)
 	a.At = time.UnixMicro(us).UTC()
 	return a, err
 }

@@ -46,6 +46,7 @@ type DB struct {
 	writeStmts  sync.Map    // query → *sql.Stmt or missing
 	missed      atomic.Bool // writeStmts has one missing
 	groups      groups
+	bells       bells
 	queue       *jobs.Queue
 	keys        *seal.Keyring
 	now         func() time.Time

@@ -252,6 +252,7 @@ func (db *DB) transact(account string, group []*unit) (err error) {
 	if err := sqlTx.Commit(); err != nil {
 		return &commitError{err}
 	}
+	db.bells.ring(tx)
 	return nil
 }
 
@@ -332,6 +333,7 @@ type Tx struct {
 	heads  map[string]audit.Head // of the chains appended to, not yet written
 	links  []audit.Link          // not yet written
 	locked map[string]bool
+	rings  map[string]bool // accounts with new events, the audit log apart
 
 	changed bool // something has been written, links and heads apart, or a statement has failed
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast/internal/audit"
+	"holdfast/internal/feed"
 	"holdfast/internal/problem"
 	"holdfast/internal/seal"
 	"holdfast/internal/vault"
@@ -239,9 +240,8 @@ func (db *DB) UseItem(ctx context.Context, v vault.Viewer, u vault.Usage, by aud
 
 // use writes a usage together with its audit entry.
 func (tx *Tx) use(u vault.Usage, by audit.Entry) error {
-	_, err := tx.exec(`INSERT INTO item_usages (account_id, at, id, vault_id, item_id, version, user_id, action, address, user_agent, session_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		u.AccountID, u.At.UnixMicro(), u.ID, u.VaultID, u.ItemID, u.Version, u.UserID, u.Action, u.Address, u.UserAgent, u.SessionID)
+	err := tx.insertEvent(feed.ItemUsages, u.AccountID, u.Client, u.Location,
+		u.At.UnixMicro(), u.ID, u.VaultID, u.ItemID, u.Version, u.UserID, u.Action, u.SessionID)
 	if err != nil {
 		return fmt.Errorf("insert usage of item %q: %w", u.ItemID, err)
 	}
@@ -275,14 +275,14 @@ func (db *DB) ItemUsages(ctx context.Context, v vault.Viewer, vaultID, itemID st
 	if _, err := db.Item(ctx, v, vaultID, itemID, 0); err != nil {
 		return nil, err
 	}
-	rows, err := db.query(ctx, `SELECT x.id, x.at, x.user_id, COALESCE(u.display_name, r.display_name, ''), x.version, x.action, x.address, x.user_agent, x.session_id
+	rows, err := db.query(ctx, `SELECT x.id, x.at, x.user_id, COALESCE(u.display_name, r.display_name, ''), x.version, x.action, x.session_id, `+originOf("x.")+`
 		FROM item_usages x LEFT JOIN users u ON u.account_id = x.account_id AND u.id = x.user_id
 		LEFT JOIN removed_users r ON r.account_id = x.account_id AND r.id = x.user_id
 		WHERE x.account_id = $1 AND x.item_id = $2 ORDER BY x.at DESC, x.id DESC LIMIT $3`, v.AccountID, itemID, limit)
 	usages, err := collect(rows, err, func(r scanner) (vault.Usage, error) {
 		x := vault.Usage{AccountID: v.AccountID, VaultID: vaultID, ItemID: itemID}
 		var us int64
-		err := r.Scan(&x.ID, &us, &x.UserID, &x.UserName, &x.Version, &x.Action, &x.Address, &x.UserAgent, &x.SessionID)
+		err := scanEvent(r, &x.Client, &x.Location, &x.ID, &us, &x.UserID, &x.UserName, &x.Version, &x.Action, &x.SessionID)
 		x.At = time.UnixMicro(us).UTC()
 		return x, err
 	})

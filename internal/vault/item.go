@@ -2,6 +2,7 @@ package vault
 
 import (
 	"fmt"
+	"holdfast/internal/origin"
 	"regexp"
 	"slices"
 	"strings"
@@ -117,9 +118,8 @@ type Change struct {
 
 // Client is what is known about the program with which somebody uses an item.
 type Client struct {
-	Address   string // of the network; empty: that of the audit entry
-	UserAgent string
-	SessionID string // may be empty
+	origin.Client        // without an address: that of the audit entry
+	SessionID     string // may be empty
 }
 
 // The limits of an item; texts in bytes.

@@ -6,15 +6,17 @@ import (
 	"time"
 
 	"holdfast/internal/audit"
+	"holdfast/internal/origin"
 	"holdfast/internal/problem"
 	"holdfast/internal/seal"
 )
 
 // Service is what people do with vaults.
 type Service struct {
-	Store Store
-	Keys  Keys
-	Now   func() time.Time
+	Store  Store
+	Keys   Keys
+	Places origin.Locator // where addresses are; nil: nobody knows
+	Now    func() time.Time
 }
 
 // Keys seals a value for one identity; it opens for no other. *[seal.Keyring] is one.
@@ -250,8 +252,14 @@ func (s *Service) Usages(ctx context.Context, v Viewer, vaultID, itemID string, 
 }
 
 func (s *Service) usage(v Viewer, i Item, action string, c Client, by audit.Entry) Usage {
-	return Usage{
+	from := c.Client
+	from.Address, from.UserAgent = cmp.Or(from.Address, by.Address), bounded(from.UserAgent)
+	u := Usage{
 		ID: seal.NewID(), At: s.now(), AccountID: v.AccountID, VaultID: i.VaultID, ItemID: i.ID, UserID: v.UserID, Version: i.Version,
-		Action: action, Address: cmp.Or(c.Address, by.Address), UserAgent: bounded(c.UserAgent), SessionID: c.SessionID,
+		Action: action, SessionID: c.SessionID, Client: from,
 	}
+	if s.Places != nil {
+		u.Location = s.Places.Locate(from.Address)
+	}
+	return u
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"holdfast/internal/audit"
+	"holdfast/internal/origin"
 	"holdfast/internal/problem"
 	"holdfast/internal/seal"
 	"holdfast/internal/vault"
@@ -95,7 +96,7 @@ func TestSaveKeepsNothingInTheClear(t *testing.T) {
 	}
 	u := vault.Usage{
 		ID: kept.usages[0].ID, At: noon, AccountID: v.AccountID, VaultID: i.VaultID, ItemID: i.ID, UserID: v.UserID, Version: 1,
-		Action: vault.ServerCreate, Address: "192.0.2.7",
+		Action: vault.ServerCreate, Client: origin.Client{Address: "192.0.2.7"},
 	}
 	if diff := cmp.Diff([]vault.Usage{u}, kept.usages); diff != "" || !seal.ValidID(u.ID) {
 		t.Errorf("usage (-want +got):\n%s", diff)
@@ -184,7 +185,7 @@ func TestReveal(t *testing.T) {
 			i := saved(t, s, v)
 			kept.fail, kept.entries, kept.usages = tt.fail, nil, nil
 			tt.request.VaultID, tt.request.ItemID = i.VaultID, i.ID
-			tt.request.Client = vault.Client{Address: "192.0.2.9", UserAgent: "Firefox\x00" + strings.Repeat("x", 1000), SessionID: "S"}
+			tt.request.Client = vault.Client{Client: origin.Client{Address: "192.0.2.9", UserAgent: "Firefox\x00" + strings.Repeat("x", 1000)}, SessionID: "S"}
 			got, err := s.Reveal(t.Context(), v, tt.request, audit.Entry{Address: "192.0.2.7"})
 			if got.Reveal() != tt.want || (err != nil) != (tt.want == "") || err != nil && problem.KindOf(err) != tt.kind {
 				t.Errorf("the value is %q (%v), want %q", got.Reveal(), err, tt.want)
@@ -200,7 +201,7 @@ func TestReveal(t *testing.T) {
 				t.Errorf("entry (-want +got):\n%s", diff)
 			}
 			u := kept.usages[0]
-			if u.Action != tt.request.Action || u.Address != "192.0.2.9" || u.SessionID != "S" || len(u.UserAgent) > 300 || strings.Contains(u.UserAgent, "\x00") {
+			if u.Action != tt.request.Action || u.Client.Address != "192.0.2.9" || u.SessionID != "S" || len(u.Client.UserAgent) > 300 || strings.Contains(u.Client.UserAgent, "\x00") {
 				t.Errorf("usage: %+v", u)
 			}
 		})

@@ -1,6 +1,10 @@
 package vault
 
-import "time"
+import (
+	"time"
+
+	"holdfast/internal/origin"
+)
 
 // Usage is one use of an item.
 type Usage struct {
@@ -13,9 +17,9 @@ type Usage struct {
 	UserName  string // when read; also of somebody who was removed
 	Version   int    // that was used
 	Action    string // one of the constants below
-	Address   string
-	UserAgent string
 	SessionID string // may be empty
+	Client    origin.Client
+	Location  origin.Location // of the client's address, as far as it was known at the time
 }
 
 // What can be done with an item, as the Events API calls it. The other names that it knows are those of

@@ -19,10 +19,11 @@ import (
 )
 
 // Config is what the edge needs. Routes, Log and Now must be set; Authorizer and Refusals too if a
-// route asks for a scope, Sessions and Page if one is for people.
+// route asks for a scope, Events if one asks for an events token, Sessions and Page if one is for people.
 type Config struct {
 	Routes     []Route
-	Authorizer Authorizer
+	Authorizer Authorizer // of access tokens
+	Events     Authorizer // of events tokens
 	Sessions   Sessions
 	Page       func(w http.ResponseWriter, r *http.Request, p *problem.Error) // shows a problem to a person
 	Origin     string                                                         // of the console as browsers know it, if a proxy changes Host
@@ -146,9 +147,9 @@ func (h *Handlers) serve(w *response, r *http.Request, e *endpoint) error {
 	}
 	w.form = route.Errors
 	rec.Route = route.Pattern
-	if scope := route.Access.scope; scope != "" {
+	if scope := route.Access.scope; scope != "" || route.Access.events {
 		rec.Scope = scope
-		if err := h.authorize(r, rec, scope); err != nil {
+		if err := h.authorize(r, rec, route.Access); err != nil {
 			return h.refuse(r, rec, err)
 		}
 	}
@@ -196,13 +197,17 @@ func guard(w *response, r *http.Request, serve func(*response, *http.Request) er
 }
 
 // authorize checks, in this order: a bearer token is there; it is live; it belongs to the account in
-// the path; its application has the scope.
-func (h *Handlers) authorize(r *http.Request, rec *Record, scope string) error {
+// the path; its application has the scope, or it has the feature.
+func (h *Handlers) authorize(r *http.Request, rec *Record, access Access) error {
 	token, err := bearer(r)
 	if err != nil {
 		return err
 	}
-	principal, err := h.cfg.Authorizer.Authorize(r.Context(), token)
+	authorizer, scope := h.cfg.Authorizer, access.scope
+	if access.events {
+		authorizer = h.cfg.Events
+	}
+	principal, err := authorizer.Authorize(r.Context(), token)
 	rec.Principal = principal
 	if err != nil {
 		if p, ok := errors.AsType[*problem.Error](err); ok && p.Kind == problem.Unauthenticated {
@@ -217,6 +222,15 @@ func (h *Handlers) authorize(r *http.Request, rec *Record, scope string) error {
 			return problem.New(problem.NotFound, "no such account: an account ID has 26 characters A-Z and 2-7")
 		}
 		return problem.New(problem.NotFound, "no account %q", printable(account, 26))
+	}
+	if access.events {
+		if scope == "" || slices.Contains(principal.Scopes, scope) {
+			return nil
+		}
+		// 401 and not 403: so the contract has it (its section 4.2), and clients of it know no other.
+		p := problem.New(problem.Unauthenticated, "the events token has not been given the feature %q; an administrator can make one that has it", scope)
+		p.Challenge = fmt.Sprintf(`Bearer realm="holdfast", error="insufficient_scope", scope=%q`, scope)
+		return p
 	}
 	if !slices.Contains(principal.Scopes, scope) {
 		p := problem.New(problem.Forbidden, "the application has not been given the scope %q; an administrator can add it to the application", scope)
@@ -318,6 +332,8 @@ func formOf(r *http.Request) problem.Form {
 		return problem.OAuth
 	case strings.HasPrefix(p, "/v1/"), strings.HasPrefix(p, "/v1beta1/"):
 		return problem.RPC
+	case strings.HasPrefix(p, "/api/"):
+		return problem.Events
 	case strings.Contains(r.Header.Get("Accept"), "text/html"):
 		return problem.Page
 	}

@@ -23,10 +23,11 @@ type Route struct {
 	MaxBody int64 // bytes of request body; 0 means Config.MaxBody
 }
 
-// Access says who may call a route. Make one with [Public], [Scope] or [SignedIn].
+// Access says who may call a route. Make one with [Public], [Scope], [Events] or [SignedIn].
 type Access struct {
 	public string // why no credentials are needed
 	scope  string // the scope that the bearer token's application must have
+	events bool   // the bearer token is one for the Events API, and scope the feature that it must have, if any
 	role   Role   // the role that the person of the session must have
 	fresh  bool   // the person must have shown who she is a short while ago
 	guest  bool   // a session is looked up, but need not be there
@@ -50,6 +51,9 @@ func Public(reason string) Access { return Access{public: reason} }
 // wildcard {account}, the token must belong to that account.
 func Scope(scope string) Access { return Access{scope: scope} }
 
+// Events asks for a bearer token for the Events API that has the feature, or any such token if it is empty.
+func Events(feature string) Access { return Access{events: true, scope: feature} }
+
 // SignedIn asks for a session of a person who has the role.
 func SignedIn(role Role) Access { return Access{role: role} }
 
@@ -66,6 +70,10 @@ func Guest(reason string) Access { return Access{public: reason, guest: true} }
 // String is the access in words, for the route table that `holdfast doctor` and tests print.
 func (a Access) String() string {
 	switch {
+	case a.events && a.scope == "":
+		return "any events token"
+	case a.events:
+		return "events token with " + a.scope
 	case a.scope != "":
 		return "scope " + a.scope
 	case a.fresh:
@@ -76,7 +84,7 @@ func (a Access) String() string {
 	return "public: " + a.public
 }
 
-func (a Access) declared() bool { return a.scope != "" || a.public != "" || a.role != "" }
+func (a Access) declared() bool { return a.scope != "" || a.events || a.public != "" || a.role != "" }
 
 // browser reports whether the route is for browsers, with cookies, and needs the protection that goes
 // with them.
@@ -84,9 +92,9 @@ func (a Access) browser() bool { return a.role != "" || a.guest }
 
 // Principal is who a bearer token or a session speaks for.
 type Principal struct {
-	Actor     string   // as in audit entries: "client:<uuid>" or "user:<id>"
+	Actor     string   // as in audit entries: "client:<uuid>", "events_token:<id>" or "user:<id>"
 	AccountID string   // the account the token or session is bound to
-	Scopes    []string // what the application may do now, not when the token was issued
+	Scopes    []string // what the application may do now, not when the token was issued; of an events token its features
 
 	UserID    string // of a session; empty for a token
 	SessionID string

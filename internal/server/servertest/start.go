@@ -21,6 +21,7 @@ import (
 	"holdfast/internal/audit"
 	"holdfast/internal/config"
 	"holdfast/internal/directory"
+	"holdfast/internal/feed"
 	"holdfast/internal/oauth"
 	"holdfast/internal/server"
 	"holdfast/internal/store/storetest"
@@ -245,7 +246,25 @@ func (in *Instance) Token(t testing.TB, cred oauth.Credentials) string {
 	return a.Field("access_token")
 }
 
-// Call calls the Users API with a token.
+// EventsToken is a new events token that has the features, or all of them if none is named.
+func (in *Instance) EventsToken(t testing.TB, features ...string) string {
+	t.Helper()
+	n := feed.NewToken{Name: "SIEM", Features: feed.Streams()}
+	if len(features) > 0 {
+		n.Features = nil
+	}
+	for _, f := range features {
+		n.Features = append(n.Features, feed.Stream(f))
+	}
+	made, err := in.Events().Issue(t.Context(), in.Account.ID, n, audit.Entry{Actor: "operator:test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Secrets.Learn(made.Text.Reveal())
+	return made.Text.Reveal()
+}
+
+// Call calls the Users API, or the Events API, with a token.
 func (in *Instance) Call(t testing.TB, method, target, token string) Answer {
 	t.Helper()
 	h := http.Header{}

@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"holdfast/internal/feed"
+)
+
+// bells wake who waits for events of an account as soon as this process has committed some.
+type bells struct {
+	mu      sync.Mutex
+	waiting map[string]chan struct{} // by account; closed when it rings
+}
+
+// hear returns what is closed at the account's next event.
+func (b *bells) hear(account string) <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waiting == nil {
+		b.waiting = map[string]chan struct{}{}
+	}
+	c := b.waiting[account]
+	if c == nil {
+		c = make(chan struct{})
+		b.waiting[account] = c
+	}
+	return c
+}
+
+// ring wakes who waits for what the transaction has committed.
+func (b *bells) ring(tx *Tx) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.waiting) == 0 {
+		return
+	}
+	for account := range tx.heads {
+		b.ringLocked(account)
+	}
+	for account := range maps.Keys(tx.rings) {
+		b.ringLocked(account)
+	}
+}
+
+func (b *bells) ringLocked(account string) {
+	if c := b.waiting[account]; c != nil {
+		close(c)
+		delete(b.waiting, account)
+	}
+}
+
+// ring notes that the account has a new event.
+func (tx *Tx) ring(account string) {
+	if tx.rings == nil {
+		tx.rings = map[string]bool{}
+	}
+	tx.rings[account] = true
+}
+
+// lookEvery is how often the database is asked for events that another process has committed. The look-up
+// is of one row, by the primary key.
+const lookEvery = 20 * time.Millisecond
+
+// WaitEvents implements [feed.Store].
+func (db *DB) WaitEvents(ctx context.Context, accountID string, s feed.Stream, after int64) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		heard := db.bells.hear(accountID) // before looking, so that nothing falls in between
+		_, last, err := db.Bounds(ctx, accountID, s)
+		if err != nil {
+			return err
+		}
+		if last > after {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-heard:
+		case <-tick.C:
+		}
+	}
+}

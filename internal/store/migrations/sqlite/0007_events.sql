@@ -1,0 +1,205 @@
+-- The Events API: events in the order in which they were committed, from where they came, the tokens to read
+-- them, and firewall rules. An event's number is given under the lock of its account, so that none becomes
+-- visible after a higher one.
+
+-- +goose Up
+CREATE TABLE signin_attempts_new (
+  account_id       TEXT NOT NULL, -- empty: the e-mail is nobody's
+  seq              INTEGER NOT NULL, -- 1, 2, 3… in the order of commit
+  at               INTEGER NOT NULL,
+  id               TEXT NOT NULL,
+  category         TEXT NOT NULL,
+  type             TEXT NOT NULL,
+  details          TEXT NOT NULL,
+  session_id       TEXT NOT NULL,
+  user_id          TEXT NOT NULL,
+  name             TEXT NOT NULL,
+  email            TEXT NOT NULL,
+  method           TEXT NOT NULL,
+  address          TEXT NOT NULL,
+  user_agent       TEXT NOT NULL,
+  app              TEXT NOT NULL,
+  app_version      TEXT NOT NULL,
+  platform         TEXT NOT NULL,
+  platform_version TEXT NOT NULL,
+  os               TEXT NOT NULL,
+  os_version       TEXT NOT NULL,
+  country          TEXT NOT NULL, -- ISO 3166-1 alpha-2; empty: unknown
+  continent        TEXT NOT NULL,
+  region           TEXT NOT NULL,
+  city             TEXT NOT NULL,
+  latitude         REAL NOT NULL, -- of use only with a radius
+  longitude        REAL NOT NULL,
+  radius           INTEGER NOT NULL, -- km; 0: no point is known
+  asn              INTEGER NOT NULL,
+  network          TEXT NOT NULL,
+  anonymous        INTEGER CHECK (anonymous IN (0, 1)), -- NULL: unknown
+  PRIMARY KEY (account_id, seq)
+) STRICT, WITHOUT ROWID;
+INSERT INTO signin_attempts_new
+  SELECT account_id, ROW_NUMBER() OVER (PARTITION BY account_id ORDER BY at, id), at, id, category, type, details, session_id, user_id, name, email, method,
+    address, user_agent, '', '', '', '', '', '', '', '', '', '', 0, 0, 0, 0, '', NULL
+  FROM signin_attempts;
+DROP TABLE signin_attempts;
+ALTER TABLE signin_attempts_new RENAME TO signin_attempts;
+CREATE INDEX signin_attempts_at ON signin_attempts (account_id, at, id);
+CREATE INDEX signin_attempts_person ON signin_attempts (account_id, user_id, at, id);
+CREATE INDEX signin_attempts_category ON signin_attempts (account_id, category, at, id);
+CREATE INDEX signin_attempts_country ON signin_attempts (account_id, country, at, id) WHERE country <> '';
+CREATE INDEX signin_attempts_address ON signin_attempts (account_id, address, at, id);
+CREATE INDEX signin_attempts_known ON signin_attempts (account_id, user_id, address, at) WHERE category = 'success';
+
+-- They outlive their vault, so they point to nothing.
+CREATE TABLE item_usages_new (
+  account_id       TEXT NOT NULL,
+  seq              INTEGER NOT NULL, -- 1, 2, 3… in the order of commit
+  at               INTEGER NOT NULL,
+  id               TEXT NOT NULL,
+  vault_id         TEXT NOT NULL,
+  item_id          TEXT NOT NULL,
+  version          INTEGER NOT NULL,
+  user_id          TEXT NOT NULL,
+  action           TEXT NOT NULL, -- in the words of the Events API
+  session_id       TEXT NOT NULL,
+  address          TEXT NOT NULL,
+  user_agent       TEXT NOT NULL,
+  app              TEXT NOT NULL,
+  app_version      TEXT NOT NULL,
+  platform         TEXT NOT NULL,
+  platform_version TEXT NOT NULL,
+  os               TEXT NOT NULL,
+  os_version       TEXT NOT NULL,
+  country          TEXT NOT NULL, -- ISO 3166-1 alpha-2; empty: unknown
+  continent        TEXT NOT NULL,
+  region           TEXT NOT NULL,
+  city             TEXT NOT NULL,
+  latitude         REAL NOT NULL, -- of use only with a radius
+  longitude        REAL NOT NULL,
+  radius           INTEGER NOT NULL, -- km; 0: no point is known
+  asn              INTEGER NOT NULL,
+  network          TEXT NOT NULL,
+  anonymous        INTEGER CHECK (anonymous IN (0, 1)), -- NULL: unknown
+  PRIMARY KEY (account_id, seq)
+) STRICT, WITHOUT ROWID;
+INSERT INTO item_usages_new
+  SELECT account_id, ROW_NUMBER() OVER (PARTITION BY account_id ORDER BY at, id), at, id, vault_id, item_id, version, user_id, action, session_id,
+    address, user_agent, '', '', '', '', '', '', '', '', '', '', 0, 0, 0, 0, '', NULL
+  FROM item_usages;
+DROP TABLE item_usages;
+ALTER TABLE item_usages_new RENAME TO item_usages;
+CREATE INDEX item_usages_item ON item_usages (account_id, item_id, at, id);
+
+-- What is old is deleted, what is there never changes.
+-- +goose StatementBegin
+CREATE TRIGGER item_usages_no_update BEFORE UPDATE ON item_usages
+BEGIN SELECT RAISE(ABORT, 'item usages are append-only'); END;
+-- +goose StatementEnd
+
+CREATE TABLE events_tokens (
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  id         TEXT NOT NULL,
+  hash       BLOB NOT NULL, -- SHA-256 of the whole token
+  key_id     TEXT NOT NULL, -- of the key that signed it
+  name       TEXT NOT NULL,
+  features   TEXT NOT NULL, -- separated by spaces
+  created_at INTEGER NOT NULL,
+  created_by TEXT NOT NULL,
+  create_key TEXT, -- of the form that made it; NULL: none
+  expires_at INTEGER, -- NULL: never
+  revoked_at INTEGER, -- NULL: not revoked
+  PRIMARY KEY (account_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX events_tokens_hash ON events_tokens (hash);
+CREATE UNIQUE INDEX events_tokens_create_key ON events_tokens (account_id, create_key) WHERE create_key IS NOT NULL;
+
+-- What tokens were used for, by the hour. The hour 0 holds what is older than hours are kept.
+CREATE TABLE events_token_activity (
+  account_id      TEXT NOT NULL,
+  token_id        TEXT NOT NULL,
+  feature         TEXT NOT NULL,
+  hour            INTEGER NOT NULL, -- its beginning
+  calls           INTEGER NOT NULL, -- the refused ones too
+  refused         INTEGER NOT NULL,
+  events          INTEGER NOT NULL, -- that were delivered
+  last_at         INTEGER NOT NULL,
+  last_address    TEXT NOT NULL,
+  last_user_agent TEXT NOT NULL,
+  PRIMARY KEY (account_id, token_id, feature, hour),
+  FOREIGN KEY (account_id, token_id) REFERENCES events_tokens (account_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX events_token_activity_hour ON events_token_activity (hour);
+
+-- What signs events tokens; the newest signs, all verify. Keys belong to the installation.
+CREATE TABLE events_keys (
+  id         TEXT NOT NULL PRIMARY KEY,
+  public_key BLOB NOT NULL, -- PKIX, DER
+  sealed     BLOB NOT NULL, -- PKCS #8, DER
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE firewall_rules (
+  account_id TEXT NOT NULL REFERENCES accounts (id),
+  id         TEXT NOT NULL,
+  position   INTEGER NOT NULL, -- the first rule that matches decides
+  action     TEXT NOT NULL CHECK (action IN ('allow', 'report', 'deny')),
+  kind       TEXT NOT NULL CHECK (kind IN ('country', 'continent', 'address', 'anonymous', 'all')),
+  value      TEXT NOT NULL,
+  note       TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  created_by TEXT NOT NULL,
+  PRIMARY KEY (account_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- +goose Down
+DROP TABLE firewall_rules;
+DROP TABLE events_keys;
+DROP TABLE events_token_activity;
+DROP TABLE events_tokens;
+CREATE TABLE item_usages_old (
+  account_id TEXT NOT NULL,
+  at         INTEGER NOT NULL,
+  id         TEXT NOT NULL,
+  vault_id   TEXT NOT NULL,
+  item_id    TEXT NOT NULL,
+  version    INTEGER NOT NULL,
+  user_id    TEXT NOT NULL,
+  action     TEXT NOT NULL,
+  address    TEXT NOT NULL,
+  user_agent TEXT NOT NULL,
+  session_id TEXT NOT NULL,
+  PRIMARY KEY (account_id, item_id, at, id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO item_usages_old SELECT account_id, at, id, vault_id, item_id, version, user_id, action, address, user_agent, session_id FROM item_usages;
+DROP TABLE item_usages;
+ALTER TABLE item_usages_old RENAME TO item_usages;
+CREATE INDEX item_usages_at ON item_usages (account_id, at, id);
+-- +goose StatementBegin
+CREATE TRIGGER item_usages_no_update BEFORE UPDATE ON item_usages
+BEGIN SELECT RAISE(ABORT, 'item usages are append-only'); END;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE TRIGGER item_usages_no_delete BEFORE DELETE ON item_usages
+BEGIN SELECT RAISE(ABORT, 'item usages are append-only'); END;
+-- +goose StatementEnd
+CREATE TABLE signin_attempts_old (
+  account_id TEXT NOT NULL,
+  at         INTEGER NOT NULL,
+  id         TEXT NOT NULL,
+  category   TEXT NOT NULL,
+  type       TEXT NOT NULL,
+  details    TEXT NOT NULL,
+  session_id TEXT NOT NULL,
+  user_id    TEXT NOT NULL,
+  name       TEXT NOT NULL,
+  email      TEXT NOT NULL,
+  method     TEXT NOT NULL,
+  address    TEXT NOT NULL,
+  user_agent TEXT NOT NULL,
+  PRIMARY KEY (account_id, at, id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO signin_attempts_old SELECT account_id, at, id, category, type, details, session_id, user_id, name, email, method, address, user_agent FROM signin_attempts;
+DROP TABLE signin_attempts;
+ALTER TABLE signin_attempts_old RENAME TO signin_attempts;
+CREATE INDEX signin_attempts_person ON signin_attempts (account_id, user_id, at, id);
+CREATE INDEX signin_attempts_category ON signin_attempts (account_id, category, at, id);
+CREATE INDEX signin_attempts_known ON signin_attempts (account_id, user_id, address, at) WHERE category = 'success';
