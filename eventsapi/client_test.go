@@ -237,6 +237,7 @@ func TestRefusals(t *testing.T) {
 		{name: "no_json", status: 200, body: `<h1>sign in to the network</h1>`, message: "the page cannot be read; is BaseURL right?"},
 		{name: "another_json", status: 200, body: `{"results":[]}`, message: "the page has no cursor; is BaseURL right?"},
 		{name: "items_are_none", status: 200, body: `{"cursor":"c","items":[7]}`, message: "the page cannot be read; is BaseURL right?"},
+		{name: "item_is_null", status: 200, body: `{"cursor":"c","items":[null]}`, message: "the page cannot be read; is BaseURL right?"},
 		{name: "event_without_uuid", status: 200, body: `{"cursor":"c","items":[{"timestamp":"2026-10-19T03:41:07Z"}]}`, message: "the page cannot be read; is BaseURL right?"},
 		{name: "event_without_time", status: 200, body: `{"cursor":"c","items":[{"uuid":"EVENT0","timestamp":"today"}]}`, message: "the page cannot be read; is BaseURL right?"},
 	}

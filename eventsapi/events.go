@@ -60,7 +60,7 @@ const (
 
 // SignInAttempt is one try to sign in.
 //
-// In this and the other events UUID and Timestamp are always there. A field that the answer leaves out,
+// In this and the other events UUID and Timestamp (in UTC) are always there. A field that the answer leaves out,
 // or gives in a shape that this package does not know, is zero; Raw has all that the server said.
 type SignInAttempt struct {
 	UUID        string      `json:"uuid"` // 26 characters; the same event always has the same
@@ -206,6 +206,7 @@ func (e *AuditEvent) UnmarshalJSON(b []byte) error {
 // foresaw must not stop a stream for ever, so only these two have to be right.
 func readEvent(b []byte, event any, uuid *string, at *time.Time) error {
 	if json.Unmarshal(b, event) == nil && *uuid != "" && !at.IsZero() {
+		*at = at.UTC()
 		return nil
 	}
 	var must struct {
@@ -218,6 +219,6 @@ func readEvent(b []byte, event any, uuid *string, at *time.Time) error {
 	if must.UUID == "" || must.Timestamp.IsZero() {
 		return errors.New("an event without uuid or timestamp")
 	}
-	*uuid, *at = must.UUID, must.Timestamp
+	*uuid, *at = must.UUID, must.Timestamp.UTC()
 	return nil
 }
