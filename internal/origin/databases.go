@@ -27,8 +27,8 @@ const MaxAge = 45 * 24 * time.Hour
 
 // The largest file that is read, and how many records of it are looked at to tell what it holds.
 const (
-	maxFile     = 1 << 30
-	sampledSize = 500
+	maxFile = 1 << 30
+	sampled = 500
 )
 
 // Databases are the files of a folder. A nil *Databases knows nothing.
@@ -176,22 +176,25 @@ func (f *database) read(path string) error {
 	if err != nil {
 		return fmt.Errorf("it is no whole MMDB file: %w", err)
 	}
-	n := 0
+	var sample []maxminddb.Result
 	for result := range r.Networks() {
-		if n++; n > sampledSize {
-			break
-		}
 		var m map[string]any
 		if err := result.Decode(&m); err != nil {
-			return fmt.Errorf("it holds a broken record: %w", err)
+			return fmt.Errorf("it holds a broken record for %s: %w", result.Prefix(), err)
 		}
-		if form, says := look(m); form != formUnknown {
-			f.form = form
-			f.says |= says
+		form, says := look(m)
+		f.form, f.says = max(f.form, form), f.says|says
+		if sample = append(sample, result); len(sample) == sampled {
+			break
 		}
 	}
 	if f.says == 0 {
 		return fmt.Errorf("it is of type %q, and none of its first records has a country, a city, a network or an anonymous network", clean(r.Metadata.DatabaseType, maxName))
+	}
+	for _, result := range sample {
+		if _, err := f.form.read(result); err != nil {
+			return fmt.Errorf("it holds a record for %s that is laid out in a way of its own: %w", result.Prefix(), err)
+		}
 	}
 	f.reader = r
 	return nil

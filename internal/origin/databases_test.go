@@ -163,14 +163,15 @@ func TestLayouts(t *testing.T) {
 			m{"country": m{"iso_code": text("SE")}, "traits": m{"autonomous_system_number": mmdbtype.Uint32(64511), "autonomous_system_organization": text("Exempel"), "is_anonymous": mmdbtype.Bool(true)}},
 			origin.Location{Country: "SE", Continent: "EU", ASN: 64511, Network: "Exempel", Anonymous: true},
 		},
-		"flat_country":  {m{"country_code": text("nz")}, origin.Location{Country: "NZ", Continent: "OC"}},
-		"flat_and_asn":  {m{"country": text("Brazil"), "country_code": text("BR"), "continent": text("South America"), "continent_code": text("SA"), "asn": text("AS64498"), "as_name": text("Exemplo Telecom")}, origin.Location{Country: "BR", Continent: "SA", ASN: 64498, Network: "Exemplo Telecom"}},
-		"older_flat":    {m{"country": text("ZA"), "country_name": text("South Africa"), "continent": text("AF"), "asn": text("")}, origin.Location{Country: "ZA", Continent: "AF"}},
-		"flat_city":     {m{"city": text("Lund"), "country_code": text("SE"), "state1": text("Skåne"), "latitude": mmdbtype.Float32(55.5), "longitude": mmdbtype.Float32(13.25)}, origin.Location{Country: "SE", Continent: "EU", Region: "Skåne", City: "Lund", Latitude: 55.5, Longitude: 13.25, Radius: 50}},
-		"numbers_texts": {m{"city": text("Lund"), "country": text("SE"), "region": text("Skåne"), "lat": text("55.5"), "lng": text("13.25"), "radius": text("20")}, origin.Location{Country: "SE", Continent: "EU", Region: "Skåne", City: "Lund", Latitude: 55.5, Longitude: 13.25, Radius: 20}},
-		"flat_privacy":  {m{"vpn": text("true"), "proxy": text(""), "tor": text("")}, origin.Location{Anonymous: true, AnonymousKnown: true}},
-		"flat_not_vpn":  {m{"vpn": mmdbtype.Bool(false), "hosting": mmdbtype.Bool(false)}, origin.Location{AnonymousKnown: true}},
-		"tor":           {m{"is_tor_exit_node": mmdbtype.Bool(true)}, origin.Location{Anonymous: true, AnonymousKnown: true}},
+		"flat_country":   {m{"country_code": text("nz")}, origin.Location{Country: "NZ", Continent: "OC"}},
+		"flat_and_asn":   {m{"country": text("Brazil"), "country_code": text("BR"), "continent": text("South America"), "continent_code": text("SA"), "asn": text("AS64498"), "as_name": text("Exemplo Telecom")}, origin.Location{Country: "BR", Continent: "SA", ASN: 64498, Network: "Exemplo Telecom"}},
+		"older_flat":     {m{"country": text("ZA"), "country_name": text("South Africa"), "continent": text("AF"), "asn": text("")}, origin.Location{Country: "ZA", Continent: "AF"}},
+		"flat_city":      {m{"city": text("Lund"), "country_code": text("SE"), "state1": text("Skåne"), "latitude": mmdbtype.Float32(55.5), "longitude": mmdbtype.Float32(13.25)}, origin.Location{Country: "SE", Continent: "EU", Region: "Skåne", City: "Lund", Latitude: 55.5, Longitude: 13.25, Radius: 50}},
+		"numbers_texts":  {m{"city": text("Lund"), "country": text("SE"), "region": text("Skåne"), "lat": text("55.5"), "lng": text("13.25"), "radius": text("20")}, origin.Location{Country: "SE", Continent: "EU", Region: "Skåne", City: "Lund", Latitude: 55.5, Longitude: 13.25, Radius: 20}},
+		"on_the_equator": {m{"city": text("Quito"), "country": text("EC"), "lat": text("0"), "lng": text("-78.5"), "radius": text("NaN")}, origin.Location{Country: "EC", Continent: "SA", City: "Quito", Longitude: -78.5, Radius: 50}},
+		"flat_privacy":   {m{"vpn": text("true"), "proxy": text(""), "tor": text("")}, origin.Location{Anonymous: true, AnonymousKnown: true}},
+		"flat_not_vpn":   {m{"vpn": mmdbtype.Bool(false), "hosting": mmdbtype.Bool(false)}, origin.Location{AnonymousKnown: true}},
+		"tor":            {m{"is_tor_exit_node": mmdbtype.Bool(true)}, origin.Location{Anonymous: true, AnonymousKnown: true}},
 		"impossible": {
 			m{"country": m{"iso_code": text("Sweden")}, "continent": m{"code": text("XX")}, "city": m{"names": m{"en": text("Lu\u202end\n")}}, "location": m{"latitude": mmdbtype.Float64(155), "longitude": mmdbtype.Float64(13), "accuracy_radius": mmdbtype.Uint16(5)}},
 			origin.Location{City: "Lund"},
@@ -285,6 +286,7 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	origintest.WriteFile(t, filepath.Join(dir, "domains.mmdb"), "GeoIP2-Domain", made().Add(-100*24*time.Hour), map[string]mmdbtype.DataType{"192.0.2.0/24": mmdbtype.Map{"domain": mmdbtype.String("example.org")}})
+	origintest.WriteFile(t, filepath.Join(dir, "other.mmdb"), "Other", made(), map[string]mmdbtype.DataType{"192.0.2.0/24": mmdbtype.Map{"country": mmdbtype.Map{"iso_code": mmdbtype.Uint32(752)}}})
 	d, log := open(t, dir)
 	got := d.Files()
 	for i, f := range got {
@@ -299,11 +301,12 @@ func TestFiles(t *testing.T) {
 		{Name: "broken.mmdb", Error: "it is no whole MMDB "},
 		{Name: "domains.mmdb", Error: `it is of type "GeoIP`},
 		{Name: "folder.mmdb", Error: "it is no file"},
+		{Name: "other.mmdb", Error: "it holds a record fo"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, name := range []string{"broken.mmdb", "domains.mmdb", "folder.mmdb"} {
+	for _, name := range []string{"broken.mmdb", "domains.mmdb", "folder.mmdb", "other.mmdb"} {
 		if !strings.Contains(log.String(), "file="+name) {
 			t.Errorf("%s is not in the log: %s", name, log)
 		}
@@ -357,7 +360,6 @@ func TestBrokenFiles(t *testing.T) {
 // Lookups go on while files are exchanged, and see one whole state or the other.
 func TestReloadUnderLookups(t *testing.T) {
 	dir := origintest.Databases(t)
-	d, _ := open(t, dir)
 	d, err := origin.Open(dir, slog.New(slog.DiscardHandler), aWeekLater)
 	if err != nil {
 		t.Fatal(err)

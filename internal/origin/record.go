@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,7 +73,7 @@ type record struct {
 	Point        struct {
 		Latitude  float64 `maxminddb:"latitude"`
 		Longitude float64 `maxminddb:"longitude"`
-		Radius    uint16  `maxminddb:"accuracy_radius"`
+		Radius    uint64  `maxminddb:"accuracy_radius"`
 	} `maxminddb:"location"`
 	Traits struct {
 		network
@@ -87,7 +88,7 @@ func (r *record) facts() facts {
 	if len(r.Subdivisions) > 0 {
 		l.Region = clean(r.Subdivisions[0].Names.English, maxName)
 	}
-	l.setPoint(r.Point.Latitude, r.Point.Longitude, int(r.Point.Radius))
+	l.setPoint(r.Point.Latitude, r.Point.Longitude, int(min(r.Point.Radius, farthest)))
 	n := r.network
 	if n.Number == 0 {
 		n = r.Traits.network
@@ -108,7 +109,7 @@ func flatFacts(m map[string]any) facts {
 	}
 	asn, ok := number(m, "autonomous_system_number")
 	if !ok {
-		asn, _ = number(map[string]any{"": strings.TrimPrefix(firstText(m, "asn"), "AS")}, "") // 0 if it is none
+		asn, _ = parsed(strings.TrimPrefix(firstText(m, "asn"), "AS")) // 0 if it is none
 	}
 	l.setNetwork(uint64(max(0, min(asn, 1<<32))), firstText(m, "autonomous_system_organization", "as_name", "name"))
 	f := facts{Location: l}
@@ -136,22 +137,30 @@ func firstText(m map[string]any, keys ...string) string {
 	return ""
 }
 
+// number is the first of the keys that holds a number, or a text that is one.
 func number(m map[string]any, keys ...string) (n float64, ok bool) {
 	for _, k := range keys {
 		switch v := m[k].(type) {
 		case float64:
-			return v, true
+			n, ok = v, !math.IsNaN(v)
 		case float32:
-			return float64(v), true
+			n, ok = float64(v), !math.IsNaN(float64(v))
 		case uint64:
-			return float64(v), true
+			n, ok = float64(v), true
 		case string:
-			if n, err := strconv.ParseFloat(v, 64); err == nil {
-				return n, true
-			}
+			n, ok = parsed(v)
+		}
+		if ok {
+			return n, true
 		}
 	}
 	return 0, false
+}
+
+// parsed is the number that a text is.
+func parsed(s string) (n float64, ok bool) {
+	n, err := strconv.ParseFloat(s, 64)
+	return n, err == nil && !math.IsNaN(n)
 }
 
 // The radii in kilometres: what a city is taken to be where the database does not say, and half the
