@@ -62,6 +62,7 @@ const (
 	SessionConfirm Action = "session.confirm" // a fresh authentication within it
 	SessionEnd     Action = "session.end"
 	SignInFail     Action = "sign_in.fail"
+	SignInImport   Action = "sign_in.import" // attempts that happened elsewhere, or are made up
 	SignInSetUp    Action = "sign_in.set_up" // with a one-time link
 
 	PasskeyAdd       Action = "passkey.add"

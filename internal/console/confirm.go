@@ -62,7 +62,7 @@ func (c *Console) confirmPassword(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	next := nextOf(f)
-	if err := c.SignIn.ConfirmPassword(r.Context(), client(r), me(r), f.Get("password"), f.Get("code")); err != nil {
+	if err := c.SignIn.ConfirmPassword(r.Context(), c.client(r), me(r), f.Get("password"), f.Get("code")); err != nil {
 		return c.showConfirm(w, r, next, err)
 	}
 	return redirect(w, r, next)
@@ -85,7 +85,7 @@ func (c *Console) confirmPasskeyFinish(w http.ResponseWriter, r *http.Request) e
 	next := nextOf(r.URL.Query())
 	ticket, _ := kept(r, passkeyCookie)
 	drop(w, passkeyCookie)
-	err = c.SignIn.FinishConfirmPasskey(r.Context(), client(r), me(r), ticket, body)
+	err = c.SignIn.FinishConfirmPasskey(r.Context(), c.client(r), me(r), ticket, body)
 	if hasEnded(err) {
 		return location(w, withNext("/sign-in", next))
 	}

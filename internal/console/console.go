@@ -12,6 +12,7 @@ import (
 	"holdfast/internal/audit"
 	"holdfast/internal/directory"
 	"holdfast/internal/oauth"
+	"holdfast/internal/origin"
 	"holdfast/internal/problem"
 	"holdfast/internal/signin"
 	"holdfast/internal/vault"
@@ -101,8 +102,10 @@ func (c *Console) favicon(w http.ResponseWriter, r *http.Request) error {
 func me(r *http.Request) web.Principal { return web.RecordOf(r.Context()).Principal }
 
 // client is the browser, for sign-in attempts and item usages.
-func client(r *http.Request) signin.Client {
-	return signin.Client{Address: web.RecordOf(r.Context()).Address.String(), UserAgent: r.UserAgent()}
+func (c *Console) client(r *http.Request) origin.Client {
+	from := origin.Parse(r.Header, web.RecordOf(r.Context()).Address.String())
+	from.App, from.AppVersion = "Holdfast console", c.Version
+	return from
 }
 
 // local returns the path if it leads to a page of this console, else the one given: an address that was

@@ -213,7 +213,7 @@ func (c *Console) save(ctx context.Context, r *http.Request, app oauth.Client, f
 	if vaultID == "" {
 		return vault.Item{}, problem.InField("vault", "no vault is chosen; choose where to save the credentials")
 	}
-	item, err := c.Vaults.Save(ctx, who, vaultID, itemOf(r, app, c.connection(app), secret), audit.By(r, audit.ItemCreate, ""))
+	item, err := c.Vaults.Save(ctx, who, vaultID, c.itemOf(r, app, c.connection(app), secret), audit.By(r, audit.ItemCreate, ""))
 	return item, inField(err, "vault")
 }
 
@@ -235,8 +235,7 @@ func inField(err error, field string) error {
 }
 
 // itemOf is the item that holds the credentials.
-func itemOf(r *http.Request, app oauth.Client, at Connection, secret string) vault.NewItem {
-	who := client(r)
+func (c *Console) itemOf(r *http.Request, app oauth.Client, at Connection, secret string) vault.NewItem {
 	return vault.NewItem{
 		Category: vault.APICredential, Title: app.Name, Link: "client:" + app.ID,
 		Fields: []vault.Field{
@@ -247,7 +246,7 @@ func itemOf(r *http.Request, app oauth.Client, at Connection, secret string) vau
 			{Name: "base_url", Value: at.BaseURL},
 			{Name: "scopes", Value: strings.Join(app.Scopes, " ")},
 		},
-		Client: vault.Client{Client: who, SessionID: me(r).SessionID},
+		Client: c.usedFrom(r),
 	}
 }
 

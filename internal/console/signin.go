@@ -133,7 +133,7 @@ func (c *Console) signInPassword(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	next := nextOf(f)
-	in, ticket, err := c.SignIn.Password(r.Context(), client(r), f.Get("email"), f.Get("password"))
+	in, ticket, err := c.SignIn.Password(r.Context(), c.client(r), f.Get("email"), f.Get("password"))
 	if err != nil {
 		return c.showSignIn(w, r, next, f, err)
 	}
@@ -201,7 +201,7 @@ func (c *Console) signInWithCode(w http.ResponseWriter, r *http.Request) error {
 	}
 	next := nextOf(f)
 	ticket, _ := kept(r, codeCookie)
-	in, err := c.SignIn.Code(r.Context(), client(r), ticket, f.Get("code"))
+	in, err := c.SignIn.Code(r.Context(), c.client(r), ticket, f.Get("code"))
 	if isOver(err) {
 		drop(w, codeCookie)
 		return c.showSignIn(w, r, next, nil, err)

@@ -71,7 +71,7 @@ func (c *Console) setupPassword(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	link := f.Get("link")
-	in, err := c.SignIn.SetupPassword(r.Context(), client(r), link, f.Get("password"))
+	in, err := c.SignIn.SetupPassword(r.Context(), c.client(r), link, f.Get("password"))
 	if err != nil {
 		return c.showSetup(w, r, link, err)
 	}
@@ -103,7 +103,7 @@ func (c *Console) setupPasskeyFinish(w http.ResponseWriter, r *http.Request) err
 	}
 	ticket, link := kept(r, passkeyCookie)
 	drop(w, passkeyCookie)
-	in, err := c.SignIn.FinishSetupPasskey(r.Context(), client(r), link, ticket, body)
+	in, err := c.SignIn.FinishSetupPasskey(r.Context(), c.client(r), link, ticket, body)
 	if err != nil {
 		return c.told(w, r, err)
 	}

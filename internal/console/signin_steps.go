@@ -75,7 +75,7 @@ func (c *Console) signInPasskeyFinish(w http.ResponseWriter, r *http.Request) er
 		return c.told(w, r, err)
 	}
 	ticket, _ := kept(r, passkeyCookie)
-	in, err := c.SignIn.FinishPasskey(r.Context(), client(r), ticket, body)
+	in, err := c.SignIn.FinishPasskey(r.Context(), c.client(r), ticket, body)
 	if err != nil {
 		drop(w, passkeyCookie)
 		return c.told(w, r, err)
@@ -120,7 +120,7 @@ func (c *Console) signInSSOBack(w http.ResponseWriter, r *http.Request) error {
 	answer := signin.SSOAnswer{State: q.Get("state"), Code: q.Get("code"), Error: q.Get("error"), Issuer: q.Get("iss")}
 	ticket, _ := kept(r, ssoCookie)
 	drop(w, ssoCookie)
-	in, next, err := c.SignIn.FinishSSO(r.Context(), client(r), ticket, answer)
+	in, next, err := c.SignIn.FinishSSO(r.Context(), c.client(r), ticket, answer)
 	next = local(next, "/")
 	switch confirming := me(r).SessionID != ""; {
 	case err != nil && confirming:

@@ -211,9 +211,8 @@ func (c *Console) deleteVault(w http.ResponseWriter, r *http.Request) error {
 }
 
 // usedFrom is the browser with which the person uses an item.
-func usedFrom(r *http.Request) vault.Client {
-	who := client(r)
-	return vault.Client{Client: who, SessionID: me(r).SessionID}
+func (c *Console) usedFrom(r *http.Request) vault.Client {
+	return vault.Client{Client: c.client(r), SessionID: me(r).SessionID}
 }
 
 // shownFor is how long a value is seen before it is concealed again, as app.js does it.

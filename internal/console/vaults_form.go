@@ -312,7 +312,7 @@ func (c *Console) createItem(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n := vault.NewItem{Category: categoryOf(f.Get("category")), Title: f.Get("title"), Client: usedFrom(r)}
+	n := vault.NewItem{Category: categoryOf(f.Get("category")), Title: f.Get("title"), Client: c.usedFrom(r)}
 	changes, controls, err := typedFields(vault.Item{}, f)
 	for _, change := range changes {
 		n.Fields = append(n.Fields, change.Field)
@@ -352,7 +352,7 @@ func (c *Console) updateItem(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	seen, _ := strconv.Atoi(f.Get("version")) // what is no number is no version
-	change := vault.Change{Version: seen, Title: f.Get("title"), Client: usedFrom(r)}
+	change := vault.Change{Version: seen, Title: f.Get("title"), Client: c.usedFrom(r)}
 	var controls map[string]string
 	if change.Fields, controls, err = typedFields(i, f); err == nil {
 		_, err = c.Vaults.UpdateItem(r.Context(), viewer(r), v.ID, i.ID, change, audit.By(r, audit.ItemUpdate, "item:"+i.ID))

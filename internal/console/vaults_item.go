@@ -165,7 +165,7 @@ func (c *Console) use(ctx context.Context, r *http.Request, action string, field
 		did = audit.ItemCopy
 	}
 	value, err := c.Vaults.Reveal(ctx, viewer(r), vault.RevealRequest{
-		VaultID: r.PathValue("vault"), ItemID: r.PathValue("item"), Field: field, Action: action, Client: usedFrom(r),
+		VaultID: r.PathValue("vault"), ItemID: r.PathValue("item"), Field: field, Action: action, Client: c.usedFrom(r),
 	}, audit.By(r, did, "item:"+r.PathValue("item")))
 	if err != nil {
 		return "", err

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"syscall"
+	"time"
 
 	"holdfast/internal/web"
 )
@@ -107,6 +108,7 @@ func (s *Server) Run(ctx context.Context) error {
 		defer close(s.counted)
 		s.activity.Run(counting)
 	}()
+	go s.reloadPlaces(ctx)
 	failed := make(chan error, len(s.listeners))
 	for _, l := range s.listeners {
 		s.log.InfoContext(ctx, "listening", "name", l.name, "address", l.Addr().String(), "tls", l.http.TLSConfig != nil)
@@ -123,6 +125,23 @@ func (s *Server) Run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	return errors.Join(err, s.shutdown(context.WithoutCancel(ctx)))
+}
+
+// reloadPlaces looks once a minute whether the operator has put other databases of locations in place. Each
+// server does so for itself: what is read is in its memory.
+func (s *Server) reloadPlaces(ctx context.Context) {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := s.places.Reload(ctx); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "the folder of location databases cannot be read; the ones read before go on", "error", err.Error())
+			}
+		}
+	}
 }
 
 func (s *Server) shutdown(ctx context.Context) error {

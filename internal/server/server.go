@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"holdfast/internal/feed"
 	"holdfast/internal/jobs"
 	"holdfast/internal/oauth"
+	"holdfast/internal/origin"
 	"holdfast/internal/problem"
 	"holdfast/internal/signin"
 	"holdfast/internal/store"
@@ -46,6 +48,7 @@ type Server struct {
 	oauth     *oauth.Service
 	directory *directory.Service
 	signin    *signin.Service
+	places    *origin.Databases
 	vaults    *vault.Service
 	feed      *feed.Service
 	console   *console.Console
@@ -93,14 +96,17 @@ func (s *Server) open(ctx context.Context, o Options) error {
 
 func (s *Server) build(ctx context.Context, o Options) error {
 	keys := s.db.Keys()
+	var err error
+	if s.places, err = origin.Open(filepath.Join(s.cfg.Data, origin.Folder), s.log, s.now); err != nil {
+		return err
+	}
 	s.oauth = &oauth.Service{Store: s.db, Limits: oauth.NewLimits(s.now), Issuer: s.URL(), Audience: s.URL(), Now: s.now}
 	s.activity = oauth.NewRecorder(s.db, s.log)
 	s.directory = &directory.Service{Store: s.db, Keys: keys, UsersAlias: s.cfg.UsersAlias, Now: s.now}
-	s.signin = &signin.Service{Store: s.db, Keys: keys, Origin: s.ConsoleURL(), Name: "Holdfast", Now: s.now}
-	s.vaults = &vault.Service{Store: s.db, Keys: keys, Now: s.now}
+	s.signin = &signin.Service{Store: s.db, Keys: keys, Origin: s.ConsoleURL(), Name: "Holdfast", Places: s.places, Now: s.now}
+	s.vaults = &vault.Service{Store: s.db, Keys: keys, Places: s.places, Now: s.now}
 	s.closing, s.close = context.WithCancel(context.WithoutCancel(ctx))
 	s.feed = &feed.Service{Store: s.db, Keys: keys, URL: s.URL(), Limits: feed.NewLimits(s.now), Closing: s.closing, Now: s.now}
-	var err error
 	s.console, err = console.New(console.Config{
 		SignIn: s.signin, Directory: s.directory, OAuth: s.oauth, Vaults: s.vaults, Audit: s.db,
 		APIURL: s.URL(), Origin: s.ConsoleURL(), Version: Version(), Tour: o.Tour, Now: s.now,

@@ -22,6 +22,9 @@ const (
 		"country, continent, region, city, latitude, longitude, radius, asn, network, anonymous"
 )
 
+// originWidth is how many originColumns there are.
+const originWidth = 18
+
 // originOf is originColumns of the table with the alias, which ends in a dot.
 func originOf(alias string) string {
 	return alias + strings.ReplaceAll(originColumns, ", ", ", "+alias)
@@ -42,32 +45,24 @@ func eventTable(s feed.Stream) (table, columns string) {
 // number. The values are those of the stream's own columns.
 func (tx *Tx) insertEvent(s feed.Stream, accountID string, c origin.Client, l origin.Location, values ...any) error {
 	table, columns := eventTable(s)
-	args := append(append(make([]any, 0, 1+len(values)+18), accountID), values...)
-	_, err := tx.exec(insertEvents(table, columns, 1), append(args, originValues(c, l)...)...)
+	query := "INSERT INTO " + table + " (account_id, seq, " + columns + ", " + originColumns + ") VALUES ($1, COALESCE((SELECT seq FROM " + table +
+		" WHERE account_id = $1 AND seq > 0 ORDER BY seq DESC LIMIT 1), 0) + 1, " + placeholders(2, len(values)+originWidth) + ")"
+	args := append(append(make([]any, 0, 1+len(values)+originWidth), accountID), values...)
+	_, err := tx.exec(query, append(args, originValues(c, l)...)...)
 	if err == nil {
 		tx.ring(accountID)
 	}
 	return err
 }
 
-// insertEvents is the text of the statement that inserts so many events of one account. Its first parameter
-// is the account, in each row; numbers go on from the highest one.
-func insertEvents(table, columns string, rows int) string {
-	columns += ", " + originColumns
-	width := 1 + strings.Count(columns, ",")
-	b := []byte("INSERT INTO " + table + " (account_id, seq, " + columns + ") VALUES ")
-	n := 1
-	for row := range rows {
-		if row > 0 {
+// placeholders is so many of them, from the number on: "$2, $3, $4".
+func placeholders(from, n int) string {
+	var b []byte
+	for i := range n {
+		if i > 0 {
 			b = append(b, ", "...)
 		}
-		b = append(b, "($1, COALESCE((SELECT seq FROM "+table+" WHERE account_id = $1 AND seq > 0 ORDER BY seq DESC LIMIT 1), 0) + "...)
-		b = strconv.AppendInt(b, int64(row+1), 10)
-		for range width {
-			n++
-			b = strconv.AppendInt(append(b, ", $"...), int64(n), 10)
-		}
-		b = append(b, ')')
+		b = strconv.AppendInt(append(b, '$'), int64(from+i), 10)
 	}
 	return string(b)
 }
