@@ -92,7 +92,7 @@ func (c *Client) AuditEvents(ctx context.Context, from Position) iter.Seq2[Page[
 // pair, with a zero Page. Faults that may pass are waited for without end unless Config.MaxRetries is set.
 //
 // The first page comes at once, even if it is empty, so that there is a cursor to keep. Later ones come
-// when there is something new. A position with an End cannot be followed.
+// when there is something new, which may be the cursor alone. A position with an End cannot be followed.
 func (c *Client) FollowSignInAttempts(ctx context.Context, from Position) iter.Seq2[Page[SignInAttempt], error] {
 	return pages[SignInAttempt](ctx, c, signInAttempts, from, true)
 }

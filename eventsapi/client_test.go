@@ -343,7 +343,7 @@ func TestAnEndlessAnswer(t *testing.T) {
 func TestRawIsWhatTheServerSent(t *testing.T) {
 	event := `{"uuid":"EVENT0","timestamp":"2026-10-19T03:41:07Z","new_field":{"a":[1,2.50]}}`
 	f := newFake(event)
-	for p, err := range f.client(t, nil).AuditEvents(t.Context(), eventsapi.Position{}) {
+	for p, err := range f.within(t, nil).AuditEvents(t.Context(), eventsapi.Position{}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ var (
 
 // Error is why events could not be read.
 type Error struct {
-	Op         string        // what was asked for, such as "read sign-in attempts"
+	Op         string        // what was asked for, such as "read signinattempts"
 	StatusCode int           // of the last answer; 0 if none came
 	Message    string        // of the server, or of this package if it did not understand the answer
 	RequestID  string        // names the request in the server's log; may be empty

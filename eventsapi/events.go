@@ -35,7 +35,7 @@ const (
 	TypeTOTPTimeout             AttemptType = "totp_timeout"
 	TypeU2FDisabled             AttemptType = "u2f_disabled"
 	TypeU2FBad                  AttemptType = "u2f_bad"
-	TypeU2FTimeout              AttemptType = "u2f_timout" // so it is spelt
+	TypeU2FTimeout              AttemptType = "u2f_timeout" // v1 spells it u2f_timout
 	TypeDuoDisabled             AttemptType = "duo_disabled"
 	TypeDuoBad                  AttemptType = "duo_bad"
 	TypeDuoTimeout              AttemptType = "duo_timeout"
@@ -55,6 +55,7 @@ const (
 	TypeAnonymousBlocked        AttemptType = "anonymous_blocked"
 	TypeAllBlocked              AttemptType = "all_blocked"
 	TypeModernVersionMissing    AttemptType = "modern_version_missing"
+	TypeFederated               AttemptType = "federated" // through an identity provider
 	TypeModernVersionOld        AttemptType = "modern_version_old"
 )
 
@@ -124,6 +125,7 @@ const (
 	UsageReveal            UsageAction = "reveal"
 	UsageServerCreate      UsageAction = "server-create"
 	UsageServerUpdate      UsageAction = "server-update"
+	UsageOther             UsageAction = "other"
 	UsageServerFetch       UsageAction = "server-fetch"
 )
 
@@ -143,6 +145,17 @@ type ItemUsage struct {
 	Raw json.RawMessage `json:"-"` // the event as the server sent it
 }
 
+// ActorType is what kind of actor did something. Servers may know more than stand here.
+type ActorType string
+
+// The types of actors. Those without a person behind them have no ActorDetails.
+const (
+	ActorUser         ActorType = "user"
+	ActorExternalUser ActorType = "external_user" // a person of another account
+	ActorApplication  ActorType = "application"   // an OAuth application, by its client ID
+	ActorSystem       ActorType = "system"        // the server, or who runs it
+)
+
 // Actions of audit events about people. There are many more, and servers may add to them.
 const (
 	ActionSuspend    = "suspend"
@@ -155,7 +168,7 @@ type AuditEvent struct {
 	UUID             string    `json:"uuid"` // 26 characters; the same event always has the same
 	Timestamp        time.Time `json:"timestamp"`
 	ActorUUID        string    `json:"actor_uuid"`
-	ActorType        string    `json:"actor_type,omitempty"` // "user", among others
+	ActorType        ActorType `json:"actor_type,omitempty"`
 	ActorAccountUUID string    `json:"actor_account_uuid,omitempty"`
 	ActorDetails     *User     `json:"actor_details,omitempty"` // nil unless the actor is a person of the account
 	Action           string    `json:"action"`
@@ -166,7 +179,7 @@ type AuditEvent struct {
 	AuxUUID          string    `json:"aux_uuid,omitempty"`
 	AuxDetails       *User     `json:"aux_details,omitempty"`
 	AuxInfo          string    `json:"aux_info,omitempty"`
-	Session          Session   `json:"session"`
+	Session          *Session  `json:"session,omitempty"`      // nil if it was done in none, as by an application
 	Location         *Location `json:"location,omitempty"`     // nil if unknown
 	AccountUUID      string    `json:"account_uuid,omitempty"` // 26 characters
 

@@ -105,9 +105,9 @@ func TestAuditEvent(t *testing.T) {
 		"session":{"uuid":"W5CGPZ3QXJH7TNRVKBMLDYAFES","login_time":"2026-10-19T03:40:00Z","device_uuid":"b7qk2mzxw4nrtvhpc3ydlgajfe","ip":"198.51.100.9"},
 		"account_uuid":"T4JX9QZL2VNRWB6KMPSDCYGH7E","actor_type":"user"}`
 	want := eventsapi.AuditEvent{
-		UUID: "Z3MXQ5TVPRD7WKHBLNYCAGJF2S", Timestamp: time.Date(2026, 10, 19, 3, 42, 10, 4e6, time.UTC), ActorUUID: tomas.UUID, ActorType: "user", ActorDetails: &tomas,
+		UUID: "Z3MXQ5TVPRD7WKHBLNYCAGJF2S", Timestamp: time.Date(2026, 10, 19, 3, 42, 10, 4e6, time.UTC), ActorUUID: tomas.UUID, ActorType: eventsapi.ActorUser, ActorDetails: &tomas,
 		Action: eventsapi.ActionSuspend, ObjectType: "user", ObjectUUID: mira.UUID, ObjectDetails: &mira, AuxID: 12, AuxUUID: "X", AuxInfo: "A",
-		Session: eventsapi.Session{UUID: "W5CGPZ3QXJH7TNRVKBMLDYAFES", LoginTime: time.Date(2026, 10, 19, 3, 40, 0, 0, time.UTC),
+		Session: &eventsapi.Session{UUID: "W5CGPZ3QXJH7TNRVKBMLDYAFES", LoginTime: time.Date(2026, 10, 19, 3, 40, 0, 0, time.UTC),
 			DeviceUUID: "b7qk2mzxw4nrtvhpc3ydlgajfe", IP: "198.51.100.9"},
 		AccountUUID: "T4JX9QZL2VNRWB6KMPSDCYGH7E", Raw: json.RawMessage(text),
 	}

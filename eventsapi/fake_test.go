@@ -1,6 +1,7 @@
 package eventsapi_test
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"holdfast/eventsapi"
+	"holdfast/internal/server/servertest"
 )
 
 // host is where tokens say that the API is; nothing of these tests goes there.
@@ -72,7 +74,8 @@ func (f *fake) add(events ...string) {
 func attempt(i int) string {
 	at := time.Date(2026, 10, 19, 3, 41, 7, 482910663, time.UTC).Add(time.Duration(i) * time.Minute)
 	return fmt.Sprintf(`{"uuid":"EVENT%d","timestamp":%q,"category":"success","type":"credentials_ok","country":"BR","details":null,
-		"target_user":{"uuid":"K7QWZP3M5XNB2RTYDHCVFAEJ4U","name":"Mira Oduya","email":"mira.oduya@example.org"}}`, i, at.Format(time.RFC3339Nano))
+		"target_user":{"uuid":"K7QWZP3M5XNB2RTYDHCVFAEJ4U","name":"Mira Oduya","email":"mira.oduya@example.org"},"client":{},
+		"account_uuid":"T4JX9QZL2VNRWB6KMPSDCYGH7E"}`, i, at.Format(time.RFC3339Nano))
 }
 
 func attempts(n int) (all []string) {
@@ -82,34 +85,43 @@ func attempts(n int) (all []string) {
 	return all
 }
 
+// front takes notes and injects faults before next, where a proxy would be.
+func (f *fake) front(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			refuse(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		f.mu.Lock()
+		f.asked = append(f.asked, request{r.URL.Path, string(body), r.Header.Get("Prefer"), r.Header.Get("Content-Type"), r.UserAgent(), time.Now()})
+		n, fault := len(f.asked), f.fault
+		f.mu.Unlock()
+		if fault == nil || !fault(n, w, r) {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		refuse(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	f.mu.Lock()
-	f.asked = append(f.asked, request{r.URL.Path, string(body), r.Header.Get("Prefer"), r.Header.Get("Content-Type"), r.UserAgent(), time.Now()})
-	n, fault := len(f.asked), f.fault
-	f.mu.Unlock()
-	if fault != nil && fault(n, w, r) {
-		return
-	}
 	w.Header().Set("Request-Id", "REQ7")
+	w.Header().Set("Cache-Control", "no-store")
 	switch {
 	case r.Header.Get("Authorization") != "Bearer "+goodToken():
+		w.Header().Set("WWW-Authenticate", "Bearer")
 		refuse(w, http.StatusUnauthorized, "the token is not valid")
 	case r.Method+" "+r.URL.Path == "GET /api/v2/auth/introspect":
 		reply(w, `{"uuid":"P5DGQ2LRXH4SNWV7JTZBKCM3YA","issued_at":"2026-02-11T09:00:00Z","features":["auditevents","signinattempts"],"account_uuid":"T4JX9QZL2VNRWB6KMPSDCYGH7E"}`)
 	case r.Method == "POST" && slices.Contains([]string{"/api/v2/signinattempts", "/api/v2/itemusages", "/api/v2/auditevents"}, r.URL.Path):
-		f.page(w, r, body)
+		f.page(w, r)
 	default:
 		http.NotFound(w, r)
 	}
 }
 
 // page answers a ResetCursor or a Cursor. A cursor is the place behind the last event and what the reset said.
-func (f *fake) page(w http.ResponseWriter, r *http.Request, body []byte) {
+func (f *fake) page(w http.ResponseWriter, r *http.Request) {
 	var ask struct {
 		Cursor string
 		Limit  int
@@ -117,7 +129,7 @@ func (f *fake) page(w http.ResponseWriter, r *http.Request, body []byte) {
 		End    time.Time `json:"end_time"`
 		at     int
 	}
-	if err := json.Unmarshal(body, &ask); err != nil || ask.Limit > 1000 {
+	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil || ask.Limit > 1000 {
 		refuse(w, http.StatusBadRequest, "the body is not valid")
 		return
 	}
@@ -175,6 +187,7 @@ func reply(w http.ResponseWriter, body string) {
 }
 
 func refuse(w http.ResponseWriter, status int, message string) {
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = fmt.Fprintf(w, `{"Error":{"Message":%q}}`, message)
 }
@@ -196,10 +209,11 @@ func (f *fake) failFirst(times int, h http.HandlerFunc) *fake {
 	return f
 }
 
-// client makes a client of the fake over the network. edit may be nil.
+// client makes a client of the fake over the network. Every exchange with it is held against the OpenAPI
+// document. edit may be nil.
 func (f *fake) client(t testing.TB, edit func(*eventsapi.Config)) *eventsapi.Client {
 	t.Helper()
-	srv := httptest.NewServer(f)
+	srv := httptest.NewServer(f.front(servertest.Contract(t, f)))
 	t.Cleanup(srv.Close)
 	return dial(t, func(cfg *eventsapi.Config) {
 		cfg.BaseURL = srv.URL
@@ -213,7 +227,7 @@ func (f *fake) client(t testing.TB, edit func(*eventsapi.Config)) *eventsapi.Cli
 func (f *fake) within(t testing.TB, edit func(*eventsapi.Config)) *eventsapi.Client {
 	t.Helper()
 	return dial(t, func(cfg *eventsapi.Config) {
-		cfg.HTTPClient = &http.Client{Transport: inMemory{f}}
+		cfg.HTTPClient = &http.Client{Transport: inMemory{f.front(f)}}
 		if edit != nil {
 			edit(cfg)
 		}

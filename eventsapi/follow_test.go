@@ -3,6 +3,7 @@ package eventsapi_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -161,6 +162,25 @@ func TestAServerThatDoesNotKeepItsWord(t *testing.T) {
 		}
 		if n := len(f.requests()); n > 8 {
 			t.Errorf("sent %d requests in a minute", n)
+		}
+	})
+}
+
+// TestAServerThatPromisesMore and gives nothing is not asked all the time either, and its cursors are
+// handed on.
+func TestAServerThatPromisesMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.fault = func(n int, w http.ResponseWriter, _ *http.Request) bool {
+			reply(w, fmt.Sprintf(`{"cursor":"c%d","has_more":true,"items":[]}`, n))
+			return true
+		}
+		got, err := follow(t, f.within(t, nil), eventsapi.Position{}, time.Minute)
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("err = %v, want Canceled", err)
+		}
+		if n := len(f.requests()); n > 121 || len(got) < n-1 {
+			t.Errorf("sent %d requests in a minute, and %d pages came", n, len(got))
 		}
 	})
 }

@@ -149,7 +149,7 @@ func TestBrokenConnections(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFake(attempt(0), attempt(1))
-				b := &broken{err: tt.err, next: inMemory{f}}
+				b := &broken{err: tt.err, next: inMemory{f.front(f)}}
 				if !tt.proven {
 					b.times = 30
 				}

@@ -61,9 +61,12 @@ func pages[T any](ctx context.Context, c *Client, stream string, from Position, 
 			if news && !yield(p, nil) || !p.HasMore && !follow {
 				return
 			}
-			if follow && (again || !p.HasMore) {
-				next := began.Add(c.gap(r, len(p.Items) > 0, time.Since(began)))
-				if err := sleep(ctx, time.Until(next)); err != nil {
+			if follow && (len(p.Items) == 0 || !p.HasMore) {
+				gap := c.gap(r, len(p.Items) > 0, time.Since(began))
+				if p.HasMore && !again { // the server is looking for them
+					gap = min(gap, minPoll)
+				}
+				if err := sleep(ctx, time.Until(began.Add(gap))); err != nil {
 					yield(Page[T]{}, &Error{Op: q.op, Err: err})
 					return
 				}
