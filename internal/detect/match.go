@@ -269,12 +269,7 @@ func equals(a *atom, place int, exact []string) predicate {
 	case len(exact) == 1:
 		want := exact[0]
 		return func(v *view) bool {
-			for _, s := range texts(v) {
-				if s == want {
-					return true
-				}
-			}
-			return false
+			return slices.Contains(texts(v), want)
 		}
 	case len(exact) <= few:
 		return func(v *view) bool {

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"cmp"
+	"errors"
 	"net/netip"
 	"regexp"
 	"regexp/syntax"
@@ -37,6 +38,8 @@ type atom struct {
 	ref   bool // the values are names of fields
 	lists bool // the values are names of lists
 
+	options string // of byRegexp: i, m, s
+
 	// What the values are made into; which of them depends on the way.
 	patterns []pattern // byEqual to byEnd, folded unless cased
 	null     bool      // byEqual: one of the values is null
@@ -65,7 +68,7 @@ func (r *reader) modifiers(a *atom, k *yaml.Node, parts []string) bool {
 	offset := len(a.field) + 1
 	var way string
 	seen := map[string]bool{}
-	var options string
+	var options strings.Builder
 	good := true
 	bad := func(format string, args ...any) {
 		good = false
@@ -87,7 +90,7 @@ func (r *reader) modifiers(a *atom, k *yaml.Node, parts []string) bool {
 			if !seen["re"] {
 				bad("modifier %s belongs behind re", m)
 			}
-			options += m
+			options.WriteString(m)
 		case m == "":
 			bad("an empty modifier; remove the |")
 		default:
@@ -124,7 +127,7 @@ func (r *reader) modifiers(a *atom, k *yaml.Node, parts []string) bool {
 	if a.field == "" && way == "" { // a word is looked for within the texts
 		a.way = byContains
 	}
-	a.key = options // read again by values
+	a.options = options.String()
 	return good
 }
 
@@ -146,17 +149,18 @@ func unsupported(m string) string {
 
 // values reads the values and makes of them what the way of comparing needs.
 func (r *reader) values(a *atom, nodes []*yaml.Node, list *yaml.Node) bool {
-	options := a.key
 	good := true
-	a.key = strings.Join([]string{a.field, string(rune('A' + a.way)), flagText(a), options}, "\x00")
+	var key strings.Builder
+	key.WriteString(strings.Join([]string{a.field, string(rune('A' + a.way)), flagText(a), a.options}, "\x00"))
 	for _, n := range nodes {
 		s, ok := r.scalar(n)
 		if ok {
-			a.key += "\x00" + string(rune('A'+s.kind)) + s.text
-			ok = r.value(a, s, options)
+			key.WriteString("\x00" + string(rune('A'+s.kind)) + s.text)
+			ok = r.value(a, s)
 		}
 		good = good && ok
 	}
+	a.key = key.String()
 	if good && a.way == byExists && len(nodes) > 1 {
 		r.bad(list, "exists takes true or false, not a list")
 		return false
@@ -174,7 +178,7 @@ func flagText(a *atom) string {
 	return string(b)
 }
 
-func (r *reader) value(a *atom, s scalar, options string) bool {
+func (r *reader) value(a *atom, s scalar) bool {
 	bad := func(format string, args ...any) bool {
 		r.bad(s.node, format, args...)
 		return false
@@ -218,14 +222,14 @@ func (r *reader) value(a *atom, s scalar, options string) bool {
 		}
 		a.networks = append(a.networks, p)
 	case byRegexp:
-		return r.regexp(a, s, options)
+		return r.regexp(a, s)
 	default:
 		return r.pattern(a, s)
 	}
 	return true
 }
 
-func (r *reader) regexp(a *atom, s scalar, options string) bool {
+func (r *reader) regexp(a *atom, s scalar) bool {
 	bad := func(format string, args ...any) bool {
 		r.bad(s.node, format, args...)
 		return false
@@ -242,8 +246,8 @@ func (r *reader) regexp(a *atom, s scalar, options string) bool {
 		return bad("more than %d regular expressions in a file; use lists of texts, or split the file", maxRegexps)
 	}
 	written := s.text
-	if options != "" {
-		written = "(?" + options + ")" + written
+	if a.options != "" {
+		written = "(?" + a.options + ")" + written
 	}
 	re, err := regexp.Compile(written)
 	if err != nil {
@@ -257,7 +261,7 @@ func (r *reader) regexp(a *atom, s scalar, options string) bool {
 }
 
 func regexpError(err error) string {
-	if e, ok := err.(*syntax.Error); ok {
+	if e, ok := errors.AsType[*syntax.Error](err); ok {
 		return e.Code.String() + ": " + shown(e.Expr)
 	}
 	return err.Error()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -227,10 +228,8 @@ func (r *reader) oneOf(n *yaml.Node, what string, known []string) string {
 	if s == "" {
 		return ""
 	}
-	for _, k := range known {
-		if s == k {
-			return s
-		}
+	if slices.Contains(known, s) {
+		return s
 	}
 	r.bad(n, "%s is %s; it must be one of %s%s", what, shown(s), strings.Join(known, ", "), meant(s, known))
 	return ""

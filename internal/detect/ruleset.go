@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -72,12 +73,12 @@ func Read(fsys fs.FS) ([]*Rule, error) {
 // The error is Faults, or what kept a file from being read.
 func Load(fsys fs.FS, maps []FieldMap, lists Lists) (*Set, error) {
 	rules, err := Read(fsys)
-	faults, ok := err.(Faults)
+	faults, ok := errors.AsType[Faults](err)
 	if err != nil && !ok {
 		return nil, err
 	}
 	set, err := Compile(rules, maps, lists)
-	compiled, ok := err.(Faults)
+	compiled, ok := errors.AsType[Faults](err)
 	if err != nil && !ok {
 		return nil, err
 	}
@@ -178,18 +179,6 @@ func (m *Matcher) Match(dst []int, e Event) []int {
 			if e := &m.program.entries[w<<6|i]; e.match(&m.view) {
 				dst = append(dst, e.rule)
 			}
-		}
-	}
-	m.view.event = nil
-	return dst
-}
-
-// matchAll is Match without the index.
-func (m *Matcher) matchAll(dst []int, e Event) []int {
-	m.view.begin(e)
-	for i := range m.program.entries {
-		if e := &m.program.entries[i]; e.match(&m.view) {
-			dst = append(dst, e.rule)
 		}
 	}
 	m.view.event = nil
