@@ -125,7 +125,7 @@ func (a *attack) run(w *world) bool {
 	case DormantAccount:
 		return a.wake(w)
 	case RecoveryCode:
-		return a.recover(w)
+		return a.useRecoveryCode(w)
 	case FactorDisabled:
 		return a.disarm(w)
 	}

@@ -116,8 +116,8 @@ func (a *attack) wake(w *world) bool {
 	return true
 }
 
-// recover has the password, guesses codes in vain, and then has a recovery code.
-func (a *attack) recover(w *world) bool {
+// useRecoveryCode has the password, guesses codes in vain, and then has a recovery code.
+func (a *attack) useRecoveryCode(w *world) bool {
 	r := a.rng
 	p := a.coded(w)
 	if p == nil {

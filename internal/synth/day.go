@@ -20,7 +20,7 @@ func (p *person) live(w *world, d int) {
 	}
 	if p.absence != present {
 		if p.absence == onLeave {
-			p.returned = d + 7
+			p.comeBack(d)
 		}
 		p.absence = present
 	}
@@ -137,20 +137,9 @@ func (p *person) fate(w *world, d int) bool {
 		p.move(w, d)
 		return true
 	case yearly(r, 50):
-		p.phone = newDevice(r, []model{iphoneSafari, androidChrome}[r.IntN(2)])
-		p.phone.fresh, p.phone.since = true, d
+		p.replacePhone(d)
 	case yearly(r, 30):
-		m := p.laptop.model
-		if percent(r, 30) {
-			m = []model{windowsChrome, windowsEdge, macSafari, macChrome, linuxFirefox}[r.IntN(5)]
-		}
-		p.laptop = newDevice(r, m)
-		p.other = p.laptop
-		if p.other.model != macChrome {
-			p.other.model = windowsChrome
-		}
-		p.laptop.fresh, p.laptop.since = true, d
-		p.other.fresh, p.other.since = true, d
+		p.replaceLaptop(d)
 	case p.method == byCode && yearly(r, 8):
 		p.lost = true
 	case yearly(r, 6):
@@ -158,6 +147,32 @@ func (p *person) fate(w *world, d int) bool {
 		return true
 	}
 	return false
+}
+
+// comeBack is the day after a long leave: half the people have forgotten their password, some got
+// another laptop meanwhile.
+func (p *person) comeBack(d int) {
+	p.returned = d + 7
+	p.forgot = percent(p.rng, 50)
+	if percent(p.rng, 25) {
+		p.replaceLaptop(d)
+	}
+}
+
+func (p *person) replacePhone(d int) {
+	p.phone = newDevice(p.rng, []model{iphoneSafari, androidChrome}[p.rng.IntN(2)])
+	p.phone.fresh, p.phone.since = true, d
+}
+
+func (p *person) replaceLaptop(d int) {
+	m := p.laptop.model
+	if percent(p.rng, 30) {
+		m = []model{windowsChrome, windowsEdge, macSafari, macChrome, linuxFirefox}[p.rng.IntN(5)]
+	}
+	p.laptop = newDevice(p.rng, m)
+	p.laptop.fresh, p.laptop.since = true, d
+	p.other = p.laptop
+	p.other.model = m.other()
 }
 
 // trip travels to another city until a day: mostly within the continent, to an office more often.

@@ -34,6 +34,20 @@ type device struct {
 	fresh   bool
 }
 
+// other is the second browser of who uses a model, or the command line.
+func (m model) other() model {
+	switch m {
+	case windowsEdge, windowsFirefox:
+		return windowsChrome
+	case macSafari:
+		return macChrome
+	case linuxFirefox:
+		return commandLine
+	default:
+		return m
+	}
+}
+
 // releases are the newest versions on a day.
 type releases struct {
 	chrome, firefox int
@@ -42,11 +56,11 @@ type releases struct {
 
 // releasesOn counts versions up from real ones, at the pace of their makers: four weeks for Chrome and
 // Firefox, a major version each September for Apple with a minor one every two months.
-func releasesOn(day time.Time) releases {
+func releasesOn(at time.Time) releases {
 	since := func(y int, m time.Month, d int) int {
-		return max(0, int(day.Sub(time.Date(y, m, d, 0, 0, 0, 0, time.UTC)).Hours()/24))
+		return max(0, int(at.Sub(time.Date(y, m, d, 0, 0, 0, 0, time.UTC)).Hours()/24))
 	}
-	year, months := day.Year(), int(day.Month())-int(time.September)
+	year, months := at.Year(), int(at.Month())-int(time.September)
 	if months < 0 {
 		year, months = year-1, months+12
 	}
@@ -61,8 +75,8 @@ func releasesOn(day time.Time) releases {
 	}
 }
 
-// on is the client of the device on a day; recent are the releases, of today and before.
-func (d *device) on(day int, recent []releases) *origin.Client {
+// on is the client of the device today; recent are the releases, of today and before.
+func (d *device) on(today int, recent []releases) *origin.Client {
 	r := recent[min(len(recent)-1, d.lag)]
 	version := r.chrome
 	switch d.model {
@@ -76,7 +90,7 @@ func (d *device) on(day int, recent []releases) *origin.Client {
 	if d.client == nil || d.version != version {
 		d.client, d.version = clientOf(d.model, version), version
 	}
-	if d.fresh && day > d.since+6 {
+	if d.fresh && today > d.since+6 {
 		d.fresh = false
 	}
 	return d.client
@@ -140,7 +154,7 @@ func tool(r *rand.Rand) *origin.Client {
 		c = clientOf(windowsChrome, 103+r.IntN(6))
 	case 3:
 		c.UserAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/119.0.0.0 Safari/537.36"
-		c.Platform, c.PlatformVersion, c.OS = "HeadlessChrome", "119.0.0.0", "Linux"
+		c.Platform, c.PlatformVersion, c.OS = "Headless Chrome", "119.0.0.0", "Linux"
 	}
 	return c
 }

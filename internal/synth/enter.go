@@ -34,8 +34,8 @@ func (p *person) sign(w *world, at int64, d *device, s spot, n note) {
 		}
 	case byPassword, byCode:
 		switch i := r.IntN(10000); {
-		case i < 25: // and then sets a new one, by the link in a mail
-			n = max(n, noteForgotten)
+		case i < 25, p.forgot: // and then sets a new one, by the link in a mail
+			n, p.forgot = max(n, noteForgotten), false
 			for range 3 + r.IntN(6) {
 				try(badPassword, noteForgotten)
 				wait(8*second, 2*minute)
@@ -69,10 +69,18 @@ func (p *person) sign(w *world, at int64, d *device, s spot, n note) {
 			try(bad, noteMistyped)
 			wait(5*second, 40*second)
 		case i < 24:
-			for range 1 + r.IntN(2) {
+			for range []int{1, 1, 1, 1, 2, 2, 2, 3, 4, 5}[r.IntN(10)] { // the phone is in another room
 				try(late, noteLateCode)
 				wait(30*second, 2*minute)
 			}
+		}
+		if p.push && w.outage.covers(at) {
+			n = max(n, noteOutage)
+			for range 2 + r.IntN(4) {
+				try(late, noteOutage)
+				wait(minute, 6*minute)
+			}
+			at = max(at, w.outage.end+between(r, 0, 20*minute))
 		}
 	case byPasskey:
 		done = okFactor

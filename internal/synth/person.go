@@ -44,9 +44,10 @@ type person struct {
 	freeFrom int64 // before it she is on the way and signs in nowhere
 	movedOn  int
 	absence  absence
-	absentTo int // first day back
-	returned int // until this day she is back from a long leave
-	lost     bool
+	absentTo int  // first day back
+	returned int  // until this day she is back from a long leave
+	lost     bool // her phone
+	forgot   bool // her password
 
 	last     sign // the latest success
 	lastSeen int  // day of it
@@ -153,14 +154,7 @@ func (w *world) newPerson(index int, of Person) *person {
 
 	p.laptop = newDevice(r, []model{windowsChrome, windowsChrome, windowsEdge, windowsEdge, windowsFirefox, macSafari, macChrome, macChrome, linuxFirefox, linuxChrome}[r.IntN(10)])
 	p.other = p.laptop
-	switch p.laptop.model {
-	case windowsEdge, windowsFirefox:
-		p.other.model = windowsChrome
-	case macSafari:
-		p.other.model = macChrome
-	case linuxFirefox:
-		p.other.model = commandLine
-	}
+	p.other.model = p.laptop.model.other()
 	p.phone = newDevice(r, []model{iphoneSafari, androidChrome}[r.IntN(2)])
 	p.shared = device{model: windowsEdge, lag: maxLag} // the same at every kiosk
 
@@ -242,7 +236,7 @@ func (c Config) Roster() []Person {
 	if len(c.People) > 0 {
 		return c.People
 	}
-	people := make([]Person, c.Invent)
+	people := make([]Person, max(0, c.Invent))
 	taken := map[string]int{}
 	for i := range people {
 		people[i] = invent(c.Seed, i, taken)

@@ -101,12 +101,18 @@ type world struct {
 	day     int
 	weekday time.Weekday
 	feast   bool       // nobody works
+	outage  span       // during which no push message arrives
 	recent  []releases // of today, of the day before, …
 
 	pending []record // not in order
 	ready   []record
 	order   uint32
 }
+
+// span is a time from its start up to its end.
+type span struct{ start, end int64 }
+
+func (s span) covers(at int64) bool { return at >= s.start && at < s.end }
 
 // record is an event before it is written out. Pointers are to what many events share.
 type record struct {
@@ -149,6 +155,10 @@ func (w *world) begin(d int) {
 	w.day, w.weekday = d, at.Weekday()
 	_, month, date := at.Date()
 	w.feast = month == time.December && (date == 25 || date == 26) || month == time.January && date == 1
+	if r := stream(w.seed, "outage", numbered(d)); w.awkward && yearly(r, 300) {
+		w.outage.start = w.midnight(d) + between(r, 6*hour, 20*hour)
+		w.outage.end = w.outage.start + between(r, 20*minute, 2*hour)
+	}
 	if w.recent == nil {
 		for back := range maxLag + 1 {
 			w.recent = append(w.recent, releasesOn(at.AddDate(0, 0, -back)))

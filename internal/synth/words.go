@@ -17,7 +17,6 @@ const (
 	wrongSSO
 	oldVersion
 	refused
-	outcomes // how many there are
 )
 
 // words are the category and the type.
@@ -87,19 +86,19 @@ const (
 	noteVPN
 	noteMistyped
 	noteLateCode
+	noteOutage
 	noteTypo
 	noteForgotten
 	noteWrongSSO
 	noteOldClient
 	noteLostPhone
 	noteLeaver
-	notes // how many there are
 )
 
 func (n note) String() string {
 	return [...]string{
 		"", "carrier NAT", "kiosk", "night owl", "moved house", "new employee", "travel", "holiday", "new phone", "new laptop",
-		"long leave", "company VPN", "split tunnel", "vpn", "mistyped", "late code", "mistyped e-mail", "forgotten password",
+		"long leave", "company VPN", "split tunnel", "vpn", "mistyped", "late code", "push outage", "mistyped e-mail", "forgotten password",
 		"wrong SSO account", "old client", "lost phone", "leaver",
 	}[n]
 }
