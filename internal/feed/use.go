@@ -1,10 +1,14 @@
 package feed
 
 import (
+	"cmp"
 	"context"
+	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
+	"holdfast/internal/tally"
 	"holdfast/internal/web"
 )
 
@@ -49,3 +53,48 @@ func (s *Service) use(r *http.Request, stream Stream, events int, refused bool) 
 
 // UseRecorder counts what tokens are used for.
 type UseRecorder interface{ Record(u TokenUse) }
+
+// Merge adds what was counted elsewhere of the same token, feature and hour.
+func (u *TokenUse) Merge(o TokenUse) {
+	u.Calls += o.Calls
+	u.Refused += o.Refused
+	u.Events += o.Events
+	if o.LastAt.After(u.LastAt) {
+		u.LastAt, u.LastAddress, u.LastUserAgent = o.LastAt, o.LastAddress, o.LastUserAgent
+	}
+}
+
+type useKey struct {
+	account, token string
+	feature        Stream
+	hour           int64
+}
+
+// Recorder is the UseRecorder that writes into the store.
+type Recorder struct {
+	*tally.Tally[useKey, TokenUse]
+}
+
+// NewRecorder makes a recorder that has counted nothing.
+func NewRecorder(store Store, log *slog.Logger) *Recorder {
+	return &Recorder{tally.New(tally.Options[useKey, TokenUse]{
+		Name:  "calls with events tokens",
+		Key:   func(u TokenUse) useKey { return useKey{u.AccountID, u.TokenID, u.Feature, u.Hour.Unix()} },
+		Merge: (*TokenUse).Merge,
+		Order: func(a, b TokenUse) int {
+			return cmp.Or(strings.Compare(a.TokenID, b.TokenID), cmp.Compare(a.Feature, b.Feature), a.Hour.Compare(b.Hour))
+		},
+		Write: store.AddTokenUse, Log: log,
+	})}
+}
+
+const (
+	maxAddress   = 64 // bytes
+	maxUserAgent = 200
+)
+
+// Record counts one call.
+func (r *Recorder) Record(u TokenUse) {
+	u.LastAddress, u.LastUserAgent = tally.Text(u.LastAddress, maxAddress), tally.Text(u.LastUserAgent, maxUserAgent)
+	r.Add(u)
+}
