@@ -12,8 +12,8 @@ import (
 	"holdfast/internal/signin"
 )
 
-// attemptRows is how many attempts go into one statement; with 29 columns each, PostgreSQL could take 2,259.
-const attemptRows = 100
+// attemptsAtOnce is how many attempts go into one statement; with 29 columns each, PostgreSQL could take 2,259.
+const attemptsAtOnce = 100
 
 // ImportAttempts adds attempts of the account that were not made here: history of another system, or made-up
 // ones. They must be in the order of their times, since readers find where to begin by it. All are added or none.
@@ -25,7 +25,7 @@ func (db *DB) ImportAttempts(ctx context.Context, accountID string, list []signi
 		if err != nil {
 			return fmt.Errorf("read the last sign-in attempt: %w", err)
 		}
-		for rows := range slices.Chunk(list, attemptRows) {
+		for rows := range slices.Chunk(list, attemptsAtOnce) {
 			if err := tx.insertAttempts(accountID, last, rows); err != nil {
 				return err
 			}
