@@ -67,6 +67,8 @@ func (r *reader) condition(n *yaml.Node, searches []*search) *expr {
 			p.bad(t, "counting behind | is of Sigma 1; write a correlation document of type event_count or value_count")
 		case t.text == ")":
 			p.bad(t, "a ) that closes nothing")
+		case isUpper(t.text):
+			p.bad(t, "%s must be written in lower case", t.text)
 		default:
 			p.bad(t, "and or or is missing before %s", shown(t.text))
 		}
@@ -182,10 +184,13 @@ func (p *conditionParser) primary() *expr {
 		if p.failed {
 			return nil
 		}
-		if end := p.take(); end.text != ")" {
-			if end.text == "" {
-				return p.bad(t, "a ( that is not closed")
-			}
+		switch end := p.take(); {
+		case end.text == ")":
+		case end.text == "":
+			return p.bad(t, "a ( that is not closed")
+		case isUpper(end.text):
+			return p.bad(end, "%s must be written in lower case", end.text)
+		default:
 			return p.bad(end, "and, or or ) must follow, not %s", shown(end.text))
 		}
 		return e
@@ -200,7 +205,7 @@ func (p *conditionParser) primary() *expr {
 			return p.use(t, s)
 		}
 	}
-	if lower := strings.ToLower(t.text); lower == "and" || lower == "or" || lower == "not" {
+	if isUpper(t.text) {
 		return p.bad(t, "%s must be written in lower case", t.text)
 	}
 	names := make([]string, len(p.searches))
@@ -208,6 +213,12 @@ func (p *conditionParser) primary() *expr {
 		names[i] = s.name
 	}
 	return p.bad(t, "there is no search %s%s", shown(t.text), meant(t.text, names))
+}
+
+// isUpper says whether a word is one of the grammar but for its case.
+func isUpper(word string) bool {
+	lower := strings.ToLower(word)
+	return lower != word && (lower == "and" || lower == "or" || lower == "not" || lower == "of")
 }
 
 // some reads "of" and what follows.

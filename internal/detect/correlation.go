@@ -250,6 +250,7 @@ func (r *reader) threshold(c *Correlation, n *yaml.Node) {
 	c.places.condition = pos{n.Line, n.Column}
 	if n.Kind == yaml.ScalarNode && !isNull(n) {
 		r.bad(n, "a condition in words is not supported in correlations; write a comparison such as gte: 10")
+		c.places.hasOperand = true // one fault is enough
 		return
 	}
 	t := &c.Threshold

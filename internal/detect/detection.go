@@ -226,7 +226,7 @@ func (r *reader) scalar(n *yaml.Node) (scalar, bool) {
 			return s, false
 		}
 	default:
-		r.bad(n, "%s is no text to YAML but %s; write it in quotes", n.Value, strings.TrimPrefix(tag, "!!"))
+		r.bad(n, "%s is a %s to YAML; write it in quotes", n.Value, strings.TrimPrefix(tag, "!!"))
 		return s, false
 	}
 	return s, true

@@ -280,13 +280,7 @@ func (l *linker) link(r *Rule) {
 		in.Values = l.inputFields(r, &c, ref, i, c.values, c.places.values)
 		c.Inputs = append(c.Inputs, in)
 	}
-	for _, a := range c.aliases {
-		for rule, at := range a.at {
-			if !slices.ContainsFunc(c.refs, func(ref reference) bool { return canonical(ref.text) == canonical(rule) }) {
-				l.bad(r, at, "alias %s names the rule %s, which is not among rules", a.name, shown(rule))
-			}
-		}
-	}
+	l.aliased(r, &c)
 	for _, language := range slices.Sorted(maps.Keys(r.Explain)) {
 		for _, name := range r.Explain[language].Names() {
 			if known := append([]string{"count", "timespan"}, c.GroupBy...); !slices.Contains(known, name) {
@@ -319,18 +313,44 @@ func (l *linker) generated(rule int) bool {
 	return false
 }
 
+// aliased checks that aliases are about rules of the correlation, and about each of them once.
+func (l *linker) aliased(r *Rule, c *Correlation) {
+	for _, a := range c.aliases {
+		for text, at := range a.at {
+			i, ok := l.byName[canonical(text)]
+			if !ok || !slices.ContainsFunc(c.refs, func(ref reference) bool {
+				k, ok := l.byName[canonical(ref.text)]
+				return ok && k == i
+			}) {
+				l.bad(r, at, "alias %s names the rule %s, which is not among rules", a.name, shown(text))
+				continue
+			}
+			for other := range a.at {
+				if k, ok := l.byName[canonical(other)]; ok && k == i && other < text {
+					l.bad(r, at, "alias %s names the rule %s as %s already", a.name, shown(text), shown(other))
+				}
+			}
+		}
+	}
+}
+
+// of is the field that stands for the alias in the rule with this index, or empty.
+func (a *alias) of(byName map[string]int, rule int) string {
+	for text, field := range a.fields {
+		if i, ok := byName[canonical(text)]; ok && i == rule {
+			return field
+		}
+	}
+	return ""
+}
+
 // inputFields are the fields of the input for these names: what an alias says, else the name itself.
 func (l *linker) inputFields(r *Rule, c *Correlation, ref reference, input int, names []string, at []pos) []string {
 	fields := make([]string, 0, len(names))
 	for i, name := range names {
 		field := name
 		if k := slices.IndexFunc(c.aliases, func(a alias) bool { return a.name == name }); k >= 0 {
-			field = ""
-			for rule, f := range c.aliases[k].fields {
-				if canonical(rule) == canonical(ref.text) {
-					field = f
-				}
-			}
+			field = c.aliases[k].of(l.byName, input)
 			if field == "" {
 				l.bad(r, c.aliases[k].pos, "alias %s says nothing for the rule %s", name, shown(ref.text))
 				continue
