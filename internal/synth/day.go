@@ -149,8 +149,8 @@ func (p *person) fate(w *world, d int) bool {
 	return false
 }
 
-// comeBack is the day after a long leave: half the people have forgotten their password, some got
-// another laptop meanwhile.
+// comeBack is the day after a long leave: half of who has a password has forgotten it, some got another
+// laptop meanwhile.
 func (p *person) comeBack(d int) {
 	p.returned = d + 7
 	p.forgot = percent(p.rng, 50)
