@@ -45,7 +45,6 @@ func codes() []code {
 
 		{audit.EventsTokenCreate, "create", "satoken"},
 		{audit.EventsTokenRevoke, "trevoke", "satoken"},
-		{audit.EventsKeyRotate, "update", "satoken"},
 
 		{audit.FirewallAdd, "updatfw", "account"},
 		{audit.FirewallUpdate, "updatfw", "account"},

@@ -22,6 +22,7 @@ type Demo struct {
 	Password    seal.Secret // the owner's
 	Credentials oauth.Credentials
 	People      int
+	Attempts    int            // to sign in, during the last month
 	Somebody    directory.User // an ordinary person to try things on
 }
 
@@ -56,6 +57,7 @@ func (s *Server) SeedDemo(ctx context.Context) (Demo, error) {
 	}
 	people := demoPeople()
 	d.People = 1 + len(people)
+	all := []directory.User{d.Owner}
 	for _, p := range people {
 		u, err := s.db.AddUser(ctx, account, directory.NewUser{
 			Email: demoEmail(p.name), DisplayName: p.name, ExternallyManaged: p.managed, Groups: strings.Split(p.groups, ","),
@@ -69,9 +71,13 @@ func (s *Server) SeedDemo(ctx context.Context) (Demo, error) {
 				return d, fmt.Errorf("suspend demo person %q: %w", p.name, err)
 			}
 		}
+		all = append(all, u)
 		if d.Somebody.ID == "" && p.groups == "Sales" {
 			d.Somebody = u
 		}
+	}
+	if d.Attempts, err = s.demoHistory(ctx, account, all, by); err != nil {
+		return d, err
 	}
 	if err := s.demoVault(ctx, d); err != nil {
 		return d, fmt.Errorf("create demo vault: %w", err)
