@@ -16,14 +16,15 @@ var mayImport = map[string]string{
 	"internal/origin":  "problem",
 	"internal/synth":   "origin", // makes histories up; knows nothing of the product
 	"internal/seal":    "problem",
+	"internal/tally":   "",
 	"internal/audit":   "problem web",
 	"internal/jobs":    "problem web audit",
 
 	"internal/signin":    "problem web audit seal jobs origin",
 	"internal/directory": "problem web audit seal jobs",
-	"internal/oauth":     "problem web audit seal jobs",
+	"internal/oauth":     "problem web audit seal jobs tally",
 	"internal/vault":     "problem web audit seal jobs origin",
-	"internal/feed":      "problem web audit seal jobs origin",
+	"internal/feed":      "problem web audit seal jobs origin tally",
 	"internal/signals":   "problem web audit seal jobs origin eventsapi",
 	"internal/detect":    "problem web audit origin signals",
 	"internal/respond":   "problem web audit seal jobs detect usersapi",

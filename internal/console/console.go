@@ -11,6 +11,7 @@ import (
 
 	"holdfast/internal/audit"
 	"holdfast/internal/directory"
+	"holdfast/internal/feed"
 	"holdfast/internal/oauth"
 	"holdfast/internal/origin"
 	"holdfast/internal/problem"
@@ -31,6 +32,7 @@ type Config struct {
 	Directory *directory.Service
 	OAuth     *oauth.Service
 	Vaults    *vault.Service
+	Feed      *feed.Service
 	Audit     AuditLog
 
 	APIURL  string // base URL of the API, without a slash at the end

@@ -6,10 +6,10 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"holdfast/internal/audit"
+	"holdfast/internal/tally"
 )
 
 // OperationToken is the operation of asking for an access token. The others are named as the scopes
@@ -215,28 +215,27 @@ type activityKey struct {
 	hour                       int64
 }
 
-// Recorder counts what applications do. Counting costs a request a map look-up; what was counted goes to
-// the database every second, in one unit. What was not written when the process is killed is lost.
+// Recorder counts what applications do.
 type Recorder struct {
-	store   Store
-	log     *slog.Logger
-	flushes sync.Mutex // one at a time, so that what failed is put back before the next one looks
-
-	mu      sync.Mutex
-	pending map[activityKey]*ActivityCount
+	*tally.Tally[activityKey, ActivityCount]
 }
 
 // NewRecorder makes a recorder that has counted nothing.
 func NewRecorder(store Store, log *slog.Logger) *Recorder {
-	return &Recorder{store: store, log: log, pending: map[activityKey]*ActivityCount{}}
+	return &Recorder{tally.New(tally.Options[activityKey, ActivityCount]{
+		Name: "calls of applications",
+		Key: func(n ActivityCount) activityKey {
+			return activityKey{n.ClientID, n.AccountID, n.Operation, n.Hour.Unix()}
+		},
+		Merge: (*ActivityCount).Merge,
+		Order: func(a, b ActivityCount) int {
+			return cmp.Or(strings.Compare(a.ClientID, b.ClientID), strings.Compare(a.Operation, b.Operation), a.Hour.Compare(b.Hour))
+		},
+		Write: store.AddActivity, Log: log,
+	})}
 }
 
 const (
-	// mostPending bounds what waits: whoever sends tokens requests with ever other client IDs must not
-	// fill the memory. Beyond it, what is not counted yet is not counted.
-	mostPending  = 10_000
-	flushEvery   = time.Second
-	flushTimeout = 5 * time.Second
 	maxUserAgent = 200 // bytes
 	maxAddress   = 64
 )
@@ -248,88 +247,12 @@ func (r *Recorder) Record(clientID, accountID, operation, address, userAgent str
 	}
 	n := ActivityCount{
 		AccountID: accountID, ClientID: clientID, Operation: operation, Hour: at.UTC().Truncate(time.Hour), Calls: 1,
-		LastAt: at.UTC(), LastAddress: storable(address, maxAddress), LastUserAgent: storable(userAgent, maxUserAgent),
+		LastAt: at.UTC(), LastAddress: tally.Text(address, maxAddress), LastUserAgent: tally.Text(userAgent, maxUserAgent),
 	}
 	if refused {
 		n.Refused = 1
 	} else {
 		n.LastDoneAt = n.LastAt
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.addLocked(n)
-}
-
-func (r *Recorder) addLocked(n ActivityCount) {
-	key := activityKey{n.ClientID, n.AccountID, n.Operation, n.Hour.Unix()}
-	if have, ok := r.pending[key]; ok {
-		have.Merge(n)
-	} else if len(r.pending) < mostPending {
-		r.pending[key] = &n
-	}
-}
-
-// storable is the text, cut to the length, as every database takes it.
-func storable(s string, most int) string {
-	s = s[:min(len(s), most)]
-	return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
-}
-
-// Flush writes what was counted. What cannot be written waits for the next time.
-func (r *Recorder) Flush(ctx context.Context) error {
-	r.flushes.Lock()
-	defer r.flushes.Unlock()
-	counts := r.take()
-	if len(counts) == 0 {
-		return nil
-	}
-	err := r.store.AddActivity(ctx, counts)
-	if err != nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		for _, n := range counts {
-			r.addLocked(n)
-		}
-	}
-	return err
-}
-
-// take empties what waits, in an order that is the same on every server, so that they do not wait for
-// each other crosswise.
-func (r *Recorder) take() []ActivityCount {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	counts := make([]ActivityCount, 0, len(r.pending))
-	for _, n := range r.pending {
-		counts = append(counts, *n)
-	}
-	clear(r.pending)
-	slices.SortFunc(counts, func(a, b ActivityCount) int {
-		return cmp.Or(strings.Compare(a.ClientID, b.ClientID), strings.Compare(a.Operation, b.Operation), a.Hour.Compare(b.Hour))
-	})
-	return counts
-}
-
-// Run flushes every second until the context ends, and once more then. The store must be open until it returns.
-func (r *Recorder) Run(ctx context.Context) {
-	tick := time.NewTicker(flushEvery)
-	defer tick.Stop()
-	failed := false
-	for {
-		select {
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
-			defer cancel()
-			if err := r.Flush(last); err != nil {
-				r.log.Error("what applications did last could not be counted", "error", err)
-			}
-			return
-		case <-tick.C:
-			err := r.Flush(ctx)
-			if err != nil && !failed && ctx.Err() == nil { // once, not every second
-				r.log.Warn("what applications do cannot be counted now; it is tried again every second", "error", err)
-			}
-			failed = err != nil
-		}
-	}
+	r.Add(n)
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"syscall"
 	"time"
 
@@ -106,7 +107,10 @@ func (s *Server) Run(ctx context.Context) error {
 	s.stopCounting = stop
 	go func() {
 		defer close(s.counted)
-		s.activity.Run(counting)
+		var both sync.WaitGroup
+		both.Go(func() { s.activity.Run(counting) })
+		both.Go(func() { s.uses.Run(counting) })
+		both.Wait()
 	}()
 	go s.reloadPlaces(ctx)
 	failed := make(chan error, len(s.listeners))

@@ -53,6 +53,7 @@ type Server struct {
 	feed      *feed.Service
 	console   *console.Console
 	activity  *oauth.Recorder
+	uses      *feed.Recorder
 	metrics   *metrics
 	runner    *jobs.Runner
 	api       http.Handler
@@ -106,9 +107,10 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	s.signin = &signin.Service{Store: s.db, Keys: keys, Origin: s.ConsoleURL(), Name: "Holdfast", Places: s.places, Now: s.now}
 	s.vaults = &vault.Service{Store: s.db, Keys: keys, Places: s.places, Now: s.now}
 	s.closing, s.close = context.WithCancel(context.WithoutCancel(ctx))
-	s.feed = &feed.Service{Store: s.db, Keys: keys, URL: s.URL(), Limits: feed.NewLimits(s.now), Closing: s.closing, Now: s.now}
+	s.uses = feed.NewRecorder(s.db, s.log)
+	s.feed = &feed.Service{Store: s.db, Keys: keys, URL: s.URL(), Uses: s.uses, Limits: feed.NewLimits(s.now), Closing: s.closing, Now: s.now}
 	s.console, err = console.New(console.Config{
-		SignIn: s.signin, Directory: s.directory, OAuth: s.oauth, Vaults: s.vaults, Audit: s.db,
+		SignIn: s.signin, Directory: s.directory, OAuth: s.oauth, Vaults: s.vaults, Feed: s.feed, Audit: s.db,
 		APIURL: s.URL(), Origin: s.ConsoleURL(), Version: Version(), Tour: o.Tour, Now: s.now,
 	})
 	if err != nil {
