@@ -15,7 +15,7 @@ func (m *Matcher) MatchAll(dst []int, e Event) []int {
 // Candidates is how many rules the index leaves for the event.
 func (m *Matcher) Candidates(e Event) int {
 	m.view.begin(e)
-	m.program.index.candidates(m.candidates, &m.view)
+	m.program.index.candidates(m.candidates, m.near, &m.view)
 	n := 0
 	for _, word := range m.candidates {
 		for word != 0 {

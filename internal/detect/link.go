@@ -163,7 +163,8 @@ func (l *linker) compile(r *Rule, e *expr, p *program) entry {
 	x := entry{match: c.expr(e)}
 	for _, need := range e.required() {
 		if path, ok := p.source.path(need.field); ok {
-			x.need = append(x.need, requirement{path, need.texts})
+			need.field = path
+			x.need = append(x.need, need)
 		}
 	}
 	for _, field := range r.Fields { // shown with a finding; that one is missing harms nothing

@@ -1,11 +1,27 @@
 package detect
 
-// requirement is what an event must have for a rule to match: in the field at place one of these texts,
-// folded.
+import "slices"
+
+// requirement is what an event must have in a field for a rule to match.
 type requirement struct {
-	field string
-	texts []string
+	subject
+	texts []string // of oneText: one of these, folded
+	bound float64  // of atLeast and atMost: a number from here up, or down
 }
+
+// subject is what requirements must have in common to be compared.
+type subject struct {
+	field string
+	kind  requirementKind
+}
+
+type requirementKind uint8
+
+const (
+	oneText requirementKind = iota
+	atLeast
+	atMost
+)
 
 const (
 	maxRequired     = 256 // entries that one rule makes in an index
@@ -43,8 +59,8 @@ func either(kids []*expr) []requirement {
 		var next []requirement
 		for _, a := range common {
 			for _, b := range rs {
-				if a.field == b.field && len(a.texts)+len(b.texts) <= maxRequired {
-					next = append(next, requirement{a.field, append(a.texts[:len(a.texts):len(a.texts)], b.texts...)})
+				if a.subject == b.subject && len(a.texts)+len(b.texts) <= maxRequired {
+					next = append(next, a.or(b))
 					break
 				}
 			}
@@ -54,13 +70,32 @@ func either(kids []*expr) []requirement {
 	return common
 }
 
-// required holds for plain comparisons with whole texts. What is equal with case is equal without, and
-// where all texts are asked for the first one is.
+// or is what is required if one of the two is; both are about the same.
+func (r requirement) or(other requirement) requirement {
+	switch r.kind {
+	case atLeast:
+		r.bound = min(r.bound, other.bound)
+	case atMost:
+		r.bound = max(r.bound, other.bound)
+	default:
+		r.texts = append(slices.Clip(r.texts), other.texts...)
+	}
+	return r
+}
+
+// required holds for plain comparisons with whole texts and with numbers. What is equal with case is equal
+// without, what is more is not less, and where all texts are asked for the first one is.
 func (a *atom) required() []requirement {
+	switch a.way {
+	case byGreater, byGreaterEqual:
+		return []requirement{{subject: subject{a.field, atLeast}, bound: slices.Min(a.numbers)}}
+	case byLess, byLessEqual:
+		return []requirement{{subject: subject{a.field, atMost}, bound: slices.Max(a.numbers)}}
+	}
 	if a.field == "" || a.way != byEqual || a.ref || a.lists || a.null || len(a.patterns) > maxRequired {
 		return nil
 	}
-	r := requirement{field: a.field}
+	r := requirement{subject: subject{a.field, oneText}}
 	for _, p := range a.patterns {
 		s, ok := p.exact()
 		if !ok {

@@ -28,6 +28,10 @@ type cell struct {
 	raw    []string // the texts of the value
 	folded []string
 
+	measured        uint32 // the turn in which these were made
+	numeric         bool   // there is a number
+	lowest, highest float64
+
 	// The common case of one text needs no memory of its own.
 	oneRaw, oneFolded [1]string
 }
@@ -37,7 +41,7 @@ func (v *view) begin(e Event) {
 	v.event = e
 	if v.turn++; v.turn == 0 { // after four thousand million events the numbers start again
 		for i := range v.cells {
-			v.cells[i].turn, v.cells[i].shaped = 0, 0
+			v.cells[i].turn, v.cells[i].shaped, v.cells[i].measured = 0, 0, 0
 		}
 		v.words.shaped = 0
 		v.turn = 1
@@ -78,6 +82,32 @@ func (v *view) texts(place int) *cell {
 		c.oneRaw[0], _ = c.value.scalar()
 		c.oneFolded[0] = fold(c.oneRaw[0])
 		c.raw, c.folded = c.oneRaw[:], c.oneFolded[:]
+	}
+	return c
+}
+
+// numbers is the cell with the bounds of its numbers.
+func (v *view) numbers(place int) *cell {
+	c := v.at(place)
+	if c.measured == v.turn {
+		return c
+	}
+	c.measured = v.turn
+	if c.value.kind != List {
+		c.lowest, c.numeric = c.value.number()
+		c.highest = c.lowest
+		return c
+	}
+	c.numeric = false
+	for _, e := range c.value.list {
+		f, ok := e.number()
+		switch {
+		case !ok:
+		case !c.numeric:
+			c.lowest, c.highest, c.numeric = f, f, true
+		default:
+			c.lowest, c.highest = min(c.lowest, f), max(c.highest, f)
+		}
 	}
 	return c
 }
@@ -295,32 +325,19 @@ func equals(a *atom, place int, exact []string) predicate {
 	}
 }
 
-// compareNumber holds if one of the values of the field compares so with one of the numbers.
+// compareNumber holds if one of the values of the field compares so with one of the numbers: the largest
+// value with the least number, or the other way round.
 func compareNumber(a *atom, place int) predicate {
-	holds := func(x Value) bool {
-		f, ok := x.number()
-		if !ok {
-			return false
-		}
-		return slices.ContainsFunc(a.numbers, func(n float64) bool {
-			switch a.way {
-			case byLess:
-				return f < n
-			case byLessEqual:
-				return f <= n
-			case byGreater:
-				return f > n
-			default:
-				return f >= n
-			}
-		})
-	}
-	return func(v *view) bool {
-		x := v.at(place).value
-		if x.kind == List {
-			return slices.ContainsFunc(x.list, holds)
-		}
-		return holds(x)
+	least, most := slices.Min(a.numbers), slices.Max(a.numbers)
+	switch a.way {
+	case byLess:
+		return func(v *view) bool { c := v.numbers(place); return c.numeric && c.lowest < most }
+	case byLessEqual:
+		return func(v *view) bool { c := v.numbers(place); return c.numeric && c.lowest <= most }
+	case byGreater:
+		return func(v *view) bool { c := v.numbers(place); return c.numeric && c.highest > least }
+	default:
+		return func(v *view) bool { c := v.numbers(place); return c.numeric && c.highest >= least }
 	}
 }
 

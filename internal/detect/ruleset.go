@@ -139,6 +139,7 @@ type Matcher struct {
 	program    *program
 	view       view
 	candidates []uint64
+	near       []uint64
 }
 
 // Matcher makes a matcher for events of the source; false where the set has no such field map.
@@ -151,7 +152,8 @@ func (s *Set) Matcher(source string) (*Matcher, bool) {
 	return &Matcher{
 		program:    p,
 		view:       view{lists: s.lists, cells: make([]cell, len(p.paths))},
-		candidates: make([]uint64, len(p.index.always)),
+		candidates: make([]uint64, len(p.index.all)),
+		near:       make([]uint64, len(p.index.all)),
 	}, true
 }
 
@@ -172,7 +174,7 @@ func (m *Matcher) Place(field string) (int, bool) {
 // Match appends the indices of the rules that match, in rising order. Correlations are not among them.
 func (m *Matcher) Match(dst []int, e Event) []int {
 	m.view.begin(e)
-	m.program.index.candidates(m.candidates, &m.view)
+	m.program.index.candidates(m.candidates, m.near, &m.view)
 	for w, word := range m.candidates {
 		for word != 0 {
 			i := nextBit(&word)
