@@ -33,7 +33,8 @@
 //	             day within the line's /64
 //
 // A year of 5,000 people is 5.3 million events, 2.9 per person and day, and 95 or 96 of 100 are
-// successes. One core makes some 900,000 events a second (BenchmarkGenerate), in less than 60 MB.
+// successes. One core makes 400,000 events a second on a busy machine and a million on an idle one
+// (BenchmarkGenerate), in less than 60 MB.
 //
 // # Awkward behaviour
 //
