@@ -51,10 +51,13 @@ type bench struct {
 	owner   directory.User
 }
 
-func newBench(t testing.TB) *bench {
+func newBench(t testing.TB) *bench { return newBenchOn(t, "sqlite") }
+
+// newBenchOn is newBench on a database of the kind.
+func newBenchOn(t testing.TB, kind string) *bench {
 	t.Helper()
 	b := &bench{clock: &clock{now: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}}
-	place := storetest.NewPlace(t, "sqlite")
+	place := storetest.NewPlace(t, kind)
 	place.Now = b.clock.Now
 	b.db = place.Open(t)
 	b.account, b.owner = storetest.Account(t, b.db)

@@ -112,6 +112,10 @@ func (s *Service) passwordOf(ctx context.Context, p Person, password string) (Me
 
 func (s *Service) afterPassword(ctx context.Context, c Client, p Person, m Methods) (SignedIn, Ticket, error) {
 	if m.TOTP != nil {
+		// Of who is not let in whatever her code is, none is asked: nobody should look for the telephone in vain.
+		if err := s.denied(ctx, c, p, ByPassword); err != nil {
+			return SignedIn{}, "", err
+		}
 		ticket, err := issue(ctx, s, forCode, waitingForCode{
 			AccountID: p.AccountID, UserID: p.UserID, PasswordHash: m.PasswordHash, Until: s.Now().Add(ticketLife),
 		}, ticketKept)
@@ -208,7 +212,7 @@ func isWrong(err error) bool {
 // unproven reports whether somebody who may not sign in was refused before the store looked at her recovery
 // code. As it may be a wrong one, she is told what is told about a wrong one.
 func unproven(m Method, err error) bool {
-	return m == ByRecoveryCode && problem.Is(err, problem.Forbidden)
+	return m == ByRecoveryCode && problem.Is(err, problem.Forbidden) && problem.Public(err).Code == ErrMayNot().Code
 }
 
 // ConfirmPassword is a fresh authentication for the session in p, by the password and, where one is set

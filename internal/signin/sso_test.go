@@ -20,7 +20,14 @@ import (
 // ssoBench is a bench whose account has single sign-on at a provider.
 func ssoBench(t testing.TB) (*bench, *idp) {
 	t.Helper()
-	b, p := newBench(t), newIDP(t)
+	b := newBench(t)
+	return b, b.ssoAt(t)
+}
+
+// ssoAt gives the account single sign-on at a provider.
+func (b *bench) ssoAt(t testing.TB) *idp {
+	t.Helper()
+	p := newIDP(t)
 	b.HTTP = p.Client()
 	pol, err := b.Policy(t.Context(), b.account.ID)
 	if err != nil {
@@ -30,7 +37,7 @@ func ssoBench(t testing.TB) (*bench, *idp) {
 	if err := b.SetPolicy(t.Context(), b.account.ID, pol, "a client secret", by()); err != nil {
 		t.Fatal(err)
 	}
-	return b, p
+	return p
 }
 
 func TestSSO(t *testing.T) {

@@ -15,6 +15,8 @@ import (
 // writes its audit entry in the same transaction. What lets somebody in looks at the person inside the
 // transaction: one who is suspended or removed is refused with [ErrMayNot], and the attempt is kept.
 type Store interface {
+	RuleStore
+
 	// People returns who has the e-mail (folded as the directory folds it), in any account, in the order of
 	// account ids; at most limit.
 	People(ctx context.Context, email string, limit int) ([]Person, error)
@@ -48,7 +50,8 @@ type Store interface {
 	// Confirm moves ConfirmedAt of the session, with the same checks as SignIn; [ErrSessionEnded] if it has ended.
 	Confirm(ctx context.Context, accountID, userID, sessionID string, at time.Time, used Used, a Attempt, by audit.Entry) error
 
-	// Fail stores a failed or refused attempt and counts it against the keys (see Throttle). It may be lost with
+	// Fail stores a failed or refused attempt (if the person is known and a rule denies where she is, as one that
+	// the rule refused; see [Screen]) and counts it against the keys (see Throttle). It may be lost with
 	// the power: who guesses must not be able to make the disk sync.
 	Fail(ctx context.Context, a Attempt, keys []string, by audit.Entry) error
 

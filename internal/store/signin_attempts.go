@@ -62,13 +62,21 @@ func (db *DB) Fail(ctx context.Context, a signin.Attempt, keys []string, by audi
 		by.Target = "user:" + a.UserID
 	}
 	return db.do(ctx, chain, lazy, func(tx *Tx) error {
-		if err := tx.insertAttempt(a); err != nil {
+		attempt := a
+		if a.UserID != "" && a.Category != signin.FirewallFailed {
+			rules, err := tx.rules(a.AccountID)
+			if err != nil {
+				return err
+			}
+			attempt, _ = signin.Screen(rules, a)
+		}
+		if err := tx.insertAttempt(attempt); err != nil {
 			return err
 		}
 		if err := tx.countFailure(keys); err != nil {
 			return err
 		}
-		return tx.append(chain, by.AsRefused(string(a.Category)+": "+string(a.Type)))
+		return tx.append(chain, by.AsRefused(string(attempt.Category)+": "+string(attempt.Type)))
 	})
 }
 

@@ -72,10 +72,13 @@ func (db *DB) SignIn(ctx context.Context, accountID, userID string, n signin.New
 		if err := tx.useUp(p, used); err != nil {
 			return err
 		}
+		if err := tx.screen(&attempt); err != nil {
+			return err
+		}
 		s, err = tx.beginSession(p, n, attempt, by)
 		return err
 	})
-	return s, err
+	return s, db.afterScreen(ctx, err, by)
 }
 
 // SetUp implements [signin.Store].
@@ -100,6 +103,9 @@ func (db *DB) SetUp(ctx context.Context, link seal.Hash, w signin.NewWay, n sign
 		if err != nil {
 			return err
 		}
+		if err := tx.screen(&attempt); err != nil {
+			return err
+		}
 		if err := tx.startOver(p); err != nil {
 			return err
 		}
@@ -113,7 +119,7 @@ func (db *DB) SetUp(ctx context.Context, link seal.Hash, w signin.NewWay, n sign
 		s, err = tx.beginSession(p, n, attempt, by)
 		return err
 	})
-	return s, err
+	return s, db.afterScreen(ctx, err, by)
 }
 
 // startOver uses up the person's set-up links, makes her active, and leaves her without a way in.
@@ -175,7 +181,7 @@ func (tx *Tx) beginSession(p signin.Person, n signin.NewSession, a signin.Attemp
 // Confirm implements [signin.Store].
 func (db *DB) Confirm(ctx context.Context, accountID, userID, sessionID string, at time.Time, used signin.Used, a signin.Attempt, by audit.Entry) error {
 	by.Action, by.Target = audit.SessionConfirm, "session:"+sessionID
-	return db.do(ctx, accountID, durable, func(tx *Tx) error {
+	err := db.do(ctx, accountID, durable, func(tx *Tx) error {
 		attempt := a
 		p, err := tx.entering(accountID, userID, &attempt, by)
 		if err != nil {
@@ -193,11 +199,15 @@ func (db *DB) Confirm(ctx context.Context, accountID, userID, sessionID string, 
 			return err
 		}
 		attempt.SessionID = sessionID
+		if err := tx.screen(&attempt); err != nil {
+			return err
+		}
 		if err := tx.insertAttempt(attempt); err != nil {
 			return err
 		}
 		return tx.append(accountID, by.Because(string(a.Method)))
 	})
+	return db.afterScreen(ctx, err, by)
 }
 
 // SessionByHash implements [signin.Store].
