@@ -23,6 +23,10 @@ type naive struct {
 	cache map[string]*regexp.Regexp
 }
 
+func newNaive(t testing.TB, lists map[string][]string) *naive {
+	return &naive{t: t, lists: lists, cache: map[string]*regexp.Regexp{}}
+}
+
 func (n *naive) regexp(s string) *regexp.Regexp {
 	re, ok := n.cache[s]
 	if !ok {

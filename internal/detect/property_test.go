@@ -2,9 +2,9 @@ package detect_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -242,14 +242,14 @@ func compare(t testing.TB, seed uint64, rules, events int) (cases, matches, pass
 		parsed = append(parsed, rs...)
 		texts[rs[0].File] = text
 	}
-	n := &naive{t: t, lists: entries, cache: map[string]*regexp.Regexp{}}
+	n := newNaive(t, entries)
 	set, err := detect.Compile(parsed, anyFields(), lists)
 	docs := make([]map[string]any, events)
 	for i := range docs {
 		docs[i] = d.event()
 	}
 	refusals := map[string]bool{}
-	if faults, ok := err.(detect.Faults); ok {
+	if faults, ok := errors.AsType[detect.Faults](err); ok {
 		for _, f := range faults {
 			holds := strings.Contains(f.Text, "holds for every event")
 			if !holds && !strings.Contains(f.Text, "contradicts itself") {
