@@ -42,9 +42,14 @@ func read(t testing.TB, in *servertest.Instance, path, token, body string) page 
 	if a.Status != http.StatusOK {
 		t.Fatalf("%s %s: %d %s", path, body, a.Status, a.Body)
 	}
+	return pageOf(t, a)
+}
+
+func pageOf(t testing.TB, a servertest.Answer) page {
+	t.Helper()
 	var p page
 	if err := json.Unmarshal([]byte(a.Body), &p); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%d %s: %v", a.Status, a.Body, err)
 	}
 	return p
 }
