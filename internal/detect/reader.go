@@ -48,7 +48,7 @@ func (r *reader) at(p pos, format string, args ...any) {
 	if len(r.faults) >= maxFaults {
 		if !r.dropped {
 			r.dropped = true
-			r.faults = append(r.faults, Fault{File: r.file, Text: fmt.Sprintf("more than %d faults; the others are not listed", maxFaults)})
+			r.faults = append(r.faults, Fault{r.file, p.line, p.column, fmt.Sprintf("more than %d faults; this one and the others are not listed", maxFaults)})
 		}
 		return
 	}
