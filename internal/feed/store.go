@@ -50,8 +50,9 @@ type Store interface {
 
 	// AddTokenUse adds to what tokens were used for. It may be lost with the power.
 	AddTokenUse(ctx context.Context, uses []TokenUse) error
-	// TokenUses returns what the account's tokens were used for, hours before since summed up as hour zero.
-	TokenUses(ctx context.Context, accountID string, since time.Time) ([]TokenUse, error)
+	// TokenUses returns what the account's tokens were used for, or the one with the ID if that is not empty.
+	// Hours before since are summed up as hour zero.
+	TokenUses(ctx context.Context, accountID, id string, since time.Time) ([]TokenUse, error)
 	// PurgeTokenUse sums up the hours before.
 	PurgeTokenUse(ctx context.Context, before time.Time) error
 

@@ -59,20 +59,38 @@ func scanTokenUse(r scanner) (feed.TokenUse, error) {
 	return u, err
 }
 
-// TokenUses implements [feed.Store].
-func (db *DB) TokenUses(ctx context.Context, accountID string, since time.Time) ([]feed.TokenUse, error) {
-	rows, err := db.query(ctx, `SELECT account_id, token_id, feature, CASE WHEN hour < $1 THEN 0 ELSE hour END AS h, CAST(SUM(calls) AS BIGINT), CAST(SUM(refused) AS BIGINT),
+// TokenUses implements [feed.Store]. From where and as what a token came last is told once for each kind of
+// events, not for each hour.
+func (db *DB) TokenUses(ctx context.Context, accountID, id string, since time.Time) ([]feed.TokenUse, error) {
+	args, one := []any{accountID}, ""
+	if id != "" {
+		args, one = append(args, id), " AND token_id = $2"
+	}
+	rows, err := db.query(ctx, `SELECT a.account_id, a.token_id, a.feature, 0, 0, 0, 0, a.last_at, a.last_address, a.last_user_agent
+		FROM events_token_activity AS a
+		JOIN (SELECT token_id, feature, MAX(last_at) AS last_at FROM events_token_activity WHERE account_id = $1`+one+` GROUP BY token_id, feature) AS b
+			ON a.token_id = b.token_id AND a.feature = b.feature AND a.last_at = b.last_at
+		WHERE a.account_id = $1`, args...)
+	last, err := collect(rows, err, scanTokenUse)
+	if err != nil {
+		return nil, fmt.Errorf("read last use of events tokens: %w", err)
+	}
+	args, one = []any{since.UnixMicro(), accountID}, ""
+	if id != "" {
+		args, one = append(args, id), " AND token_id = $3"
+	}
+	rows, err = db.query(ctx, `SELECT account_id, token_id, feature, CASE WHEN hour < $1 THEN 0 ELSE hour END AS h, CAST(SUM(calls) AS BIGINT), CAST(SUM(refused) AS BIGINT),
 			CAST(SUM(events) AS BIGINT), MAX(last_at), '', ''
-		FROM events_token_activity WHERE account_id = $2 GROUP BY account_id, token_id, feature, h ORDER BY token_id, feature, h`, since.UnixMicro(), accountID)
+		FROM events_token_activity WHERE account_id = $2`+one+` GROUP BY account_id, token_id, feature, h ORDER BY token_id, feature, h`, args...)
 	all, err := collect(rows, err, scanTokenUse)
 	if err != nil {
 		return nil, fmt.Errorf("read use of events tokens: %w", err)
 	}
-	for i := range all {
-		u := &all[i]
-		if err := db.get(ctx, `SELECT last_address, last_user_agent FROM events_token_activity WHERE account_id = $1 AND token_id = $2 AND feature = $3
-			ORDER BY last_at DESC LIMIT 1`, []any{accountID, u.TokenID, string(u.Feature)}, &u.LastAddress, &u.LastUserAgent); err != nil {
-			return nil, fmt.Errorf("read last use of events token %q: %w", u.TokenID, err)
+	for _, l := range last {
+		for i := range all {
+			if u := &all[i]; u.TokenID == l.TokenID && u.Feature == l.Feature && u.LastAt.Equal(l.LastAt) {
+				u.LastAddress, u.LastUserAgent = l.LastAddress, l.LastUserAgent
+			}
 		}
 	}
 	return all, nil

@@ -27,6 +27,7 @@ func Run(t *testing.T) {
 		{"account", testAccount}, {"users", testUsers}, {"list", testList}, {"list_while_people_change", testListStable},
 		{"holds", testHolds}, {"policy", testPolicy}, {"last_owner_in_parallel", testLastOwner}, {"groups", testGroups},
 		{"import", testImport}, {"isolation", testIsolation},
+		{"events_tokens", testEventsTokens}, {"events_keys", testEventsKeys}, {"events_use", testEventsUse},
 		{"oauth", testOAuth}, {"rotate", testRotate}, {"revoke_in_parallel", testRevokeParallel},
 		{"vault_access", testVaultAccess}, {"vault_doors", testVaultDoors}, {"vault_groups", testVaultGroups}, {"vault_items", testVaultItems}, {"vault_moved", testVaultMoved},
 		{"vault_usages", testVaultUsages}, {"vault_in_parallel", testVaultParallel},
