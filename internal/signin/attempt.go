@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"net/netip"
 	"time"
 
 	"holdfast/internal/origin"
@@ -64,13 +65,30 @@ type Attempt struct {
 // Client is the browser that tries.
 type Client = origin.Client
 
-// AttemptQuery asks for attempts, newest first.
+// AttemptQuery asks for attempts, newest first. They meet all conditions; what is empty is none.
 type AttemptQuery struct {
 	AccountID string
-	UserID    string // empty: of all
+	UserID    string
+	UserIDs   []string // any of them, instead of UserID
 	Category  Category
-	From, To  time.Time // zero: no bound
-	Before    time.Time // for the next page: the At of the last one
+	Method    Method
+	Country   string       // ISO 3166-1 alpha-2
+	Addresses netip.Prefix // of a single address: with all its bits
+	ASN       int64
+	SessionID string
+	ID        string
+	Text      string    // within name, e-mail, network or city, whatever the case of A to Z
+	From, To  time.Time // To is not included
+	Before    time.Time // for the next page: what the page before says
 	BeforeID  string
 	Limit     int
+}
+
+// AttemptPage are some of the attempts that were asked for.
+type AttemptPage struct {
+	Attempts  []Attempt
+	More      bool      // there are others, or not all were looked at
+	Next      time.Time // Before and BeforeID of the next page
+	NextID    string
+	Searching bool // the page is short because enough was looked at, not because there was no more
 }

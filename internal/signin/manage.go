@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pquerna/otp/totp"
 
@@ -50,6 +51,31 @@ func (s *Service) Methods(ctx context.Context, accountID, userID string) (Method
 // Attempts returns sign-in attempts, newest first.
 func (s *Service) Attempts(ctx context.Context, q AttemptQuery) ([]Attempt, error) {
 	return s.Store.Attempts(ctx, q)
+}
+
+// FindAttempts returns a page of sign-in attempts, newest first.
+func (s *Service) FindAttempts(ctx context.Context, q AttemptQuery) (AttemptPage, error) {
+	return s.Store.FindAttempts(ctx, q)
+}
+
+// CountAttempts counts sign-in attempts, no further than most.
+func (s *Service) CountAttempts(ctx context.Context, q AttemptQuery, most int) (n int, more bool, err error) {
+	return s.Store.CountAttempts(ctx, q, most)
+}
+
+// AttemptsSince returns attempts that were stored after the one with the number, and the last number.
+func (s *Service) AttemptsSince(ctx context.Context, q AttemptQuery, after int64) (all []Attempt, last int64, err error) {
+	return s.Store.AttemptsSince(ctx, q, after)
+}
+
+// Attempt returns an attempt by its time and ID.
+func (s *Service) Attempt(ctx context.Context, accountID string, at time.Time, id string) (Attempt, error) {
+	return s.Store.Attempt(ctx, accountID, at, id)
+}
+
+// AttemptCountries lists the countries from where somebody tried since then.
+func (s *Service) AttemptCountries(ctx context.Context, accountID string, since time.Time) ([]string, error) {
+	return s.Store.AttemptCountries(ctx, accountID, since)
 }
 
 // RenamePasskey gives a passkey of the person another name.

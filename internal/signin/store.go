@@ -102,6 +102,17 @@ type Store interface {
 
 	// Attempts returns attempts, newest first.
 	Attempts(ctx context.Context, q AttemptQuery) ([]Attempt, error)
+	// FindAttempts returns a page of attempts, newest first, and looks at a bounded number of others.
+	FindAttempts(ctx context.Context, q AttemptQuery) (AttemptPage, error)
+	// CountAttempts counts no further than most; more says that there are others, or that not all were looked at.
+	CountAttempts(ctx context.Context, q AttemptQuery, most int) (n int, more bool, err error)
+	// AttemptsSince returns those that were stored after the one with the number, newest first, and the number
+	// of the account's last one. Of many it looks at the newest. With a negative number it returns no attempts.
+	AttemptsSince(ctx context.Context, q AttemptQuery, after int64) (all []Attempt, last int64, err error)
+	// Attempt returns one by its time and ID; NotFound if the account has none like that.
+	Attempt(ctx context.Context, accountID string, at time.Time, id string) (Attempt, error)
+	// AttemptCountries lists the countries from where somebody tried since then, by code.
+	AttemptCountries(ctx context.Context, accountID string, since time.Time) ([]string, error)
 }
 
 // NewWay is the first way in: one of the two.

@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"holdfast/internal/audit"
@@ -12,8 +15,19 @@ import (
 	"holdfast/internal/signin"
 )
 
-const rulesQuery = `SELECT id, account_id, position, action, kind, value, note, created_at, created_by FROM firewall_rules
-	WHERE account_id = $1 ORDER BY position, id`
+const rulesQuery = "SELECT id, account_id, position, action, kind, value, note, created_at, created_by FROM firewall_rules WHERE account_id = $1"
+
+// collectRules reads rules in order. There are few of them, so no index has to keep the order, too.
+func collectRules(rows *sql.Rows, err error) ([]signin.Rule, error) {
+	all, err := collect(rows, err, scanRule)
+	if err != nil {
+		return nil, fmt.Errorf("read firewall rules: %w", err)
+	}
+	slices.SortFunc(all, func(a, b signin.Rule) int {
+		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.ID, b.ID))
+	})
+	return all, nil
+}
 
 func scanRule(r scanner) (signin.Rule, error) {
 	var rule signin.Rule
@@ -25,22 +39,12 @@ func scanRule(r scanner) (signin.Rule, error) {
 
 // Rules implements [signin.RuleStore].
 func (db *DB) Rules(ctx context.Context, accountID string) ([]signin.Rule, error) {
-	rows, err := db.query(ctx, rulesQuery, accountID)
-	all, err := collect(rows, err, scanRule)
-	if err != nil {
-		return nil, fmt.Errorf("read firewall rules: %w", err)
-	}
-	return all, nil
+	return collectRules(db.query(ctx, rulesQuery, accountID))
 }
 
 // rules are those in force: who changes them waits for the lock that the transaction has.
 func (tx *Tx) rules(accountID string) ([]signin.Rule, error) {
-	rows, err := tx.rows(rulesQuery, accountID)
-	all, err := collect(rows, err, scanRule)
-	if err != nil {
-		return nil, fmt.Errorf("read firewall rules: %w", err)
-	}
-	return all, nil
+	return collectRules(tx.rows(rulesQuery, accountID))
 }
 
 // ChangeRules implements [signin.RuleStore].

@@ -1,10 +1,12 @@
 package store_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
 	"holdfast/internal/directory"
+	"holdfast/internal/problem"
 	"holdfast/internal/seal"
 	"holdfast/internal/signin"
 	"holdfast/internal/store"
@@ -81,10 +83,42 @@ func readSignIn(t *testing.T, db *store.DB, account, user string, rawID []byte, 
 	must(t, err)
 	_, err = db.KnownAddress(ctx, account, user, "192.0.2.1", now)
 	must(t, err)
-	for _, q := range []signin.AttemptQuery{{}, {UserID: user}, {Category: signin.Success}, {UserID: user, Category: signin.Success}} {
-		q.AccountID, q.Limit = account, 3
-		_, err := db.Attempts(ctx, q)
-		must(t, err)
+	searchAttempts(t, db, account, user)
+}
+
+// searchAttempts asks for attempts by every condition, alone and beside each of the others.
+func searchAttempts(t *testing.T, db *store.DB, account, user string) {
+	ctx, now := t.Context(), time.Now()
+	conditions := []func(*signin.AttemptQuery){
+		func(*signin.AttemptQuery) {},
+		func(q *signin.AttemptQuery) { q.UserID = user },
+		func(q *signin.AttemptQuery) { q.Category = signin.Success },
+		func(q *signin.AttemptQuery) { q.Country = "SE" },
+		func(q *signin.AttemptQuery) { q.Addresses = netip.MustParsePrefix("192.0.2.1/32") },
+		func(q *signin.AttemptQuery) { q.Addresses = netip.MustParsePrefix("192.0.0.0/14") },
+		func(q *signin.AttemptQuery) { q.Method = signin.ByPasskey },
+		func(q *signin.AttemptQuery) { q.ASN = 64496 },
+		func(q *signin.AttemptQuery) { q.SessionID = "S" },
+		func(q *signin.AttemptQuery) { q.ID = "I" },
+		func(q *signin.AttemptQuery) { q.Text = "telecom" },
+	}
+	for i, first := range conditions {
+		for _, second := range conditions[i:] {
+			q := signin.AttemptQuery{AccountID: account, Limit: 3, From: now.AddDate(0, 0, -7)}
+			first(&q)
+			second(&q)
+			_, err := db.FindAttempts(ctx, q)
+			must(t, err)
+			_, _, err = db.CountAttempts(ctx, q, 10)
+			must(t, err)
+			_, _, err = db.AttemptsSince(ctx, q, 0)
+			must(t, err)
+		}
+	}
+	_, err := db.AttemptCountries(ctx, account, now)
+	must(t, err)
+	if _, err := db.Attempt(ctx, account, now, "I"); !problem.Is(err, problem.NotFound) {
+		t.Errorf("an attempt that there is not: %v", err)
 	}
 }
 

@@ -46,6 +46,7 @@ func TestPlansSQLite(t *testing.T) {
 		useOAuth(t, db, a.ID)
 		useConsole(t, db, a.ID)
 		useVaults(t, db, a.ID, owner.ID)
+		useFirewall(t, db, a.ID)
 		for _, err := range db.AuditLinks(t.Context(), a.ID, 0) {
 			must(t, err)
 		}

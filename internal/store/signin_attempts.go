@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -148,45 +147,6 @@ func (db *DB) KnownAddress(ctx context.Context, accountID, userID, address strin
 		return false, fmt.Errorf("look for sign-ins from the address: %w", err)
 	}
 	return true, nil
-}
-
-// Attempts implements [signin.Store].
-func (db *DB) Attempts(ctx context.Context, q signin.AttemptQuery) ([]signin.Attempt, error) {
-	// One bound does for both: attempts before To, and those behind the last one of the page before. An id
-	// that is less than the empty one does not exist.
-	most, id := int64(math.MaxInt64), ""
-	if !q.To.IsZero() {
-		most = q.To.UnixMicro()
-	}
-	if !q.Before.IsZero() && q.Before.UnixMicro() < most {
-		most, id = q.Before.UnixMicro(), q.BeforeID
-	}
-	from := int64(math.MinInt64)
-	if !q.From.IsZero() {
-		from = q.From.UnixMicro()
-	}
-	const (
-		columns = "SELECT account_id, at, id, category, type, details, session_id, user_id, name, email, method, " + originColumns + `
-			FROM signin_attempts WHERE account_id = $1 AND at >= $2 AND at <= $3 AND (at < $3 OR id < $4)`
-		newest = " ORDER BY at DESC, id DESC LIMIT "
-	)
-	query, args := columns, []any{q.AccountID, from, most, id}
-	switch {
-	case q.UserID != "" && q.Category != "":
-		query, args = columns+" AND user_id = $5 AND category = $6"+newest+"$7", append(args, q.UserID, string(q.Category), q.Limit)
-	case q.UserID != "":
-		query, args = columns+" AND user_id = $5"+newest+"$6", append(args, q.UserID, q.Limit)
-	case q.Category != "":
-		query, args = columns+" AND category = $5"+newest+"$6", append(args, string(q.Category), q.Limit)
-	default:
-		query, args = columns+newest+"$5", append(args, q.Limit)
-	}
-	rows, err := db.query(ctx, query, args...)
-	all, err := collect(rows, err, scanAttempt)
-	if err != nil {
-		return nil, fmt.Errorf("read sign-in attempts: %w", err)
-	}
-	return all, nil
 }
 
 func scanAttempt(r scanner) (signin.Attempt, error) {

@@ -42,6 +42,7 @@ func Run(t *testing.T) {
 		{"invite", testInvite}, {"power_over_owners", testOwnersOnly}, {"manage", testManage}, {"counts", testCounts},
 		{"search", testSearch}, {"search_in_windows", testSearchWindows},
 		{"audit_entries", testAuditEntries}, {"audit_times", testAuditTimes}, {"audit_status", testAuditStatus},
+		{"firewall", testFirewall}, {"firewall_screens", testFirewallScreens}, {"firewall_tried", testTried},
 	} {
 		t.Run(c.name, func(t *testing.T) { Each(t, c.test) })
 	}
