@@ -156,7 +156,7 @@ func (e *Event) when(s string) error {
 	case s == "":
 		e.Notes = append(e.Notes, "the event says no time")
 	default:
-		e.Notes = append(e.Notes, "the time cannot be read: "+s[:min(len(s), 40)])
+		e.Notes = append(e.Notes, "the time cannot be read: "+strings.ToValidUTF8(s[:min(len(s), 40)], ""))
 	}
 	return nil
 }

@@ -20,17 +20,19 @@ func (n entra) decode(d *document, e *Event) error {
 	}
 	get := func(names ...string) string { return d.str(d.down(top, names...)) }
 	e.SourceID = get("id")
-	if err := e.when(cmp.Or(get("createdDateTime"), get("activityDateTime"), d.str(d.path("time")))); err != nil {
+	if err := e.when(cmp.Or(get("createdDateTime"), get("activityDateTime"), get("detectedDateTime"), d.str(d.path("time")))); err != nil {
 		return err
 	}
 	status := d.get(top, "status")
-	risk := d.get(top, "riskLevelDuringSignIn")
-	if status == absent && risk == absent && d.get(top, "userPrincipalName") == absent {
+	e.Class, e.Activity, e.Code = ClassAuthentication, Logon, "signIn"
+	switch {
+	case d.get(top, "riskEventType") != absent:
+		e.Activity, e.Code = ActivityOther, "riskDetection"
+	case status == absent && d.get(top, "riskLevelDuringSignIn") == absent && d.get(top, "userPrincipalName") == absent:
+		e.Class, e.Activity = ClassBase, ActivityOther
 		e.Code, e.Message = cmp.Or(get("operationName"), d.str(d.path("operationName")), get("activityDisplayName")), get("resultReason")
-		e.Activity = ActivityOther
 		return nil
 	}
-	e.Class, e.Activity, e.Code = ClassAuthentication, Logon, "signIn"
 	e.User = User{ID: get("userId"), Name: get("userDisplayName"), Login: get("userPrincipalName"), Type: get("userType")}
 	if alias := get("signInIdentifier"); alias != "" && !strings.EqualFold(alias, e.User.Login) {
 		e.User.Aliases = []string{alias}
@@ -38,7 +40,7 @@ func (n entra) decode(d *document, e *Event) error {
 	if id := get("servicePrincipalId"); e.User.ID == "" && id != "" {
 		e.User = User{ID: id, Name: get("servicePrincipalName"), Login: get("servicePrincipalName"), Type: "ServicePrincipal"}
 	}
-	if strings.EqualFold(get("isInteractive"), "false") {
+	if e.Activity == Logon && strings.EqualFold(get("isInteractive"), "false") {
 		e.Activity = Ticket
 	}
 	n.outcome(d, e, top, status)
@@ -51,7 +53,7 @@ func (n entra) decode(d *document, e *Event) error {
 		"riskeventtypes_v2", "userprincipalname", "userid", "userdisplayname", "usertype", "signinidentifier", "serviceprincipalid", "serviceprincipalname",
 		"isinteractive", "ipaddress", "location", "devicedetail", "useragent", "clientappused", "appid", "appdisplayname", "resourceid", "resourcedisplayname",
 		"sessionid", "correlationid", "autonomoussystemnumber", "authenticationdetails", "authenticationrequirement", "authenticationprotocol",
-		"conditionalaccessstatus", "appliedconditionalaccesspolicies", "mfadetail", "flaggedforreview", "signineventtypes")
+		"conditionalaccessstatus", "riskeventtype", "risklevel", "activitydatetime", "detecteddatetime", "lastupdateddatetime", "appliedconditionalaccesspolicies", "mfadetail", "flaggedforreview", "signineventtypes")
 	return nil
 }
 
@@ -203,7 +205,10 @@ func entraVerdicts(d *document, e *Event, top int) {
 	level := d.str(d.get(top, "riskLevelDuringSignIn"))
 	e.Risk = riskOf(level)
 	if e.Risk == RiskUnknown {
-		e.Risk = riskOf(d.str(d.get(top, "riskLevelAggregated")))
+		e.Risk = riskOf(cmp.Or(d.str(d.get(top, "riskLevelAggregated")), d.str(d.get(top, "riskLevel"))))
+	}
+	if v := d.str(d.get(top, "riskEventType")); v != "" {
+		e.verdict(clean("risk:"+v), "true")
 	}
 	for _, name := range [...]string{"riskState", "riskLevelAggregated"} {
 		switch v := d.str(d.get(top, name)); v {
@@ -231,7 +236,7 @@ func entraVerdicts(d *document, e *Event, top int) {
 		e.verdict(clean("risk:"+d.str(j)), "true")
 	}
 	state := d.str(d.get(top, "riskState"))
-	e.Alert = state == "atRisk" || state == "confirmedCompromised" || d.tri(d.get(top, "flaggedForReview")) == Yes
+	e.Alert = e.Code == "riskDetection" || state == "atRisk" || state == "confirmedCompromised" || d.tri(d.get(top, "flaggedForReview")) == Yes
 }
 
 // entraCode is what an error code comes down to.

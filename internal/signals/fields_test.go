@@ -2,6 +2,7 @@ package signals
 
 import (
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -103,5 +104,30 @@ func TestIsNotCheating(t *testing.T) {
 	}
 	if attack, takeover := Truth(&Event{Source: Okta, Raw: `{"Is Attack IP":true}`}); attack != Unknown || takeover != Unknown {
 		t.Errorf("truth of another source = %v, %v; want Unknown", attack, takeover)
+	}
+}
+
+// TestEntraCodesAreDocumented holds the table of error codes against the page.
+func TestEntraCodesAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/events/ocsf.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{} // code → the cells after it
+	for line := range strings.Lines(string(doc)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 {
+			continue
+		}
+		for code := range strings.SplitSeq(cells[1], ",") {
+			rows[strings.TrimSpace(code)] = cells[2] + cells[3]
+		}
+	}
+	for code, want := range entraCodes() {
+		row := rows[strconv.FormatInt(code, 10)]
+		status := map[StatusID]string{StatusFailure: "Failure", StatusOther: "Other"}[want.status]
+		if !strings.Contains(row, status) || !strings.Contains(row, "`"+string(want.reason)+"`") {
+			t.Errorf("code %d is %s, %s; docs/events/ocsf.md says %q", code, status, want.reason, row)
+		}
 	}
 }

@@ -80,6 +80,7 @@ func TestOCSFForm(t *testing.T) {
 		},
 		"user":         map[string]any{"uid": "K7QWZP3M5XNB2RTYDHCVFAEJ4U", "name": "mira.oduya@example.org", "full_name": "Mira Oduya", "email_addr": "mira.oduya@example.org"},
 		"actor":        map[string]any{"app_name": "1Password Browser Extension"},
+		"service":      map[string]any{"name": "1Password"},
 		"session":      map[string]any{"uid": "D4KHVQ7ZNXW2MBTRPCLYEAFJGS"},
 		"device":       map[string]any{"type_id": 0., "os": map[string]any{"type_id": 0., "name": "Windows", "version": "10.0"}},
 		"src_endpoint": map[string]any{"ip": "203.0.113.77", "location": map[string]any{"country": "BR", "region": "Bahia", "city": "Salvador", "lat": -12.97, "long": -38.5}},
@@ -181,8 +182,8 @@ func fill(r *rand.Rand, v reflect.Value) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(r, v.Field(i))
+		for _, field := range v.Fields() {
+			fill(r, field)
 		}
 	case reflect.String:
 		v.SetString(word(r))

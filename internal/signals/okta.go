@@ -57,6 +57,10 @@ func oktaActivity(eventType string) (Class, Activity) {
 		{"policy.evaluate_sign_on", ClassAuthentication, Preauth},
 		{"user.mfa.okta_verify.", ClassAuthentication, Preauth}, // deny_push, deny_push_upgrade_needed
 		{"user.mfa.attempt_bypass", ClassAuthentication, Preauth},
+		{"system.push.send_factor_verify", ClassAuthentication, Preauth}, // a prompt was sent
+		{"system.sms.send_factor_verify", ClassAuthentication, Preauth},
+		{"system.voice.send_mfa_challenge", ClassAuthentication, Preauth},
+		{"system.email.send_factor_verify", ClassAuthentication, Preauth},
 		{"app.oauth2.", ClassAuthentication, Ticket},
 		{"app.token.reuse", ClassAuthentication, Ticket},
 		{"security.threat.detected", ClassAuthentication, ActivityOther},
@@ -132,6 +136,8 @@ func oktaOutcome(d *document, e *Event) {
 		if e.StatusID == StatusSuccess || e.StatusID == StatusUnknown {
 			e.StatusID = StatusFailure // the denying succeeded, the sign-in did not
 		}
+	case e.Class == ClassAuthentication && strings.HasPrefix(e.Code, "system.") && e.StatusID == StatusSuccess:
+		e.StatusID, e.Reason = StatusOther, MFARequired // the sending succeeded; the person has not answered yet
 	case strings.HasPrefix(e.Code, "security."):
 		e.Alert = true
 	case e.Code == "user.account.report_suspicious_activity_by_enduser":
@@ -178,7 +184,7 @@ func oktaPeople(d *document, e *Event) {
 			if app.Empty() {
 				app = oktaUser(d, t)
 			}
-			if e.User.Empty() && e.Class != ClassAuthentication {
+			if e.User.Empty() && (e.Class != ClassAuthentication || strings.EqualFold(actor.Type, "SystemPrincipal")) {
 				e.User = oktaUser(d, t)
 			}
 		case strings.EqualFold(kind, "AppInstance") || strings.EqualFold(kind, "PublicClientApp"):
@@ -196,6 +202,9 @@ func oktaPeople(d *document, e *Event) {
 	}
 	if e.User.Empty() {
 		e.User = app
+	}
+	if e.Class == ClassAuthentication && e.Service == (Service{}) {
+		e.Service.Name = "Okta"
 	}
 	if !actor.Empty() && (e.User.ID != actor.ID || e.User.Login != actor.Login) {
 		e.Actor = actor
@@ -257,13 +266,16 @@ func oktaProof(d *document, e *Event, auth int) {
 	credential := oktaWord(d.str(d.get(auth, "credentialType")))
 	debug := d.down(d.path("debugContext"), "debugData")
 	factor := oktaWord(cmp.Or(d.str(d.get(debug, "factor")), credential))
+	if channel, ok := strings.CutPrefix(e.Code, "system."); ok && factor == "" && e.Class == ClassAuthentication {
+		factor, _, _ = strings.Cut(channel, ".") // push, sms, voice, email
+	}
 	switch f := strings.ToUpper(factor); {
 	case f == "":
 	case strings.Contains(f, "PUSH"):
 		e.factor(FactorPush, factor)
 	case strings.Contains(f, "SMS"):
 		e.factor(FactorSMS, factor)
-	case strings.Contains(f, "CALL"):
+	case strings.Contains(f, "CALL"), strings.Contains(f, "VOICE"):
 		e.factor(FactorCall, factor)
 	case strings.Contains(f, "EMAIL"):
 		e.factor(FactorEmail, factor)
@@ -284,7 +296,7 @@ func oktaProof(d *document, e *Event, auth int) {
 	}
 	switch {
 	case e.Class != ClassAuthentication:
-	case e.Code == "user.authentication.auth_via_mfa", strings.HasPrefix(e.Code, "user.mfa."):
+	case e.Code == "user.authentication.auth_via_mfa", strings.HasPrefix(e.Code, "user.mfa."), strings.HasPrefix(e.Code, "system."):
 		e.MFA = Yes
 	}
 	switch p := strings.ToUpper(d.str(d.get(debug, "signOnMode"))); {

@@ -37,6 +37,9 @@ func decodeOneLogin(d *document, e *Event) error {
 		n = 0
 	}
 	oneLoginType(e, n)
+	if e.Class == ClassAuthentication && e.Service == (Service{}) {
+		e.Service.Name = "OneLogin"
+	}
 	if score := d.integer(d.get(0, "risk_score")); score > 0 && score <= 100 {
 		e.RiskScore = int(score)
 		e.Risk = oneLoginRisk(score)

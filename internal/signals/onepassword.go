@@ -33,6 +33,7 @@ func (o onePassword) decode(d *document, e *Event) error {
 	switch {
 	case p.target != absent || p.category != "" && p.outcome != "":
 		e.Class, e.Activity, e.Code = ClassAuthentication, Logon, "signinattempt"
+		e.Service.Name = "1Password"
 		onePasswordUser(d, p.target, &e.User)
 		onePasswordOutcome(e, p.category, p.outcome)
 	case p.item != absent || p.vault != absent:
