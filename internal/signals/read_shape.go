@@ -29,7 +29,7 @@ func (f *file) shape() (s shape, n, depth int) {
 			}
 			return oneLine, 0, 0
 		}
-		want = len(b) + 1
+		want = len(b) + len(b)/8 + 1 // in steps that grow, as everything is looked at again
 	}
 }
 
