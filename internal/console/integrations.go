@@ -38,10 +38,10 @@ func (c *Console) integrationRoutes() []web.Route {
 
 		// Not fresh: the page that shows the secret only now must not be left to confirm anything.
 		{Pattern: "GET /integrations/{client}/save", Access: may, Handle: c.backToIntegration},
-		{Pattern: "POST /integrations/{client}/save", Access: may, Handle: c.saveCredentials},
-		{Pattern: "GET /integrations/{client}/saved", Access: may, Handle: c.savedCredentials},
+		{Pattern: "POST /integrations/{client}/save", Access: may, Handle: c.ofSecret(c.saveOnce)},
+		{Pattern: "GET /integrations/{client}/saved", Access: may, Handle: c.ofSecret(c.savedOnce)},
 		{Pattern: "GET /integrations/{client}/kept", Access: may, Handle: c.backToIntegration},
-		{Pattern: "POST /integrations/{client}/kept", Access: may, Handle: c.keptCredentials},
+		{Pattern: "POST /integrations/{client}/kept", Access: may, Handle: c.ofSecret(c.keptOnce)},
 	}
 }
 

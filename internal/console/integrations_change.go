@@ -112,7 +112,7 @@ func (c *Console) rotateIntegration(w http.ResponseWriter, r *http.Request) erro
 		made, err = c.OAuth.Rotate(r.Context(), me(r).AccountID, app.ID, overlap, auditBy(r, audit.AppRotateSecret, app.ID))
 	}
 	if err == nil {
-		return c.showSecret(w, r, made, true)
+		return c.showOnce(w, r, c.secretOf(r, made.Client, true), made.Secret.Reveal())
 	}
 	data, errData := c.actionOn(r, "rotate")
 	if errData != nil {
