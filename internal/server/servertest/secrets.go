@@ -34,10 +34,8 @@ const pieceLen = 20 // bytes; as base64 it carries 15 characters of a credential
 
 // Learn remembers a credential. Anything that does not look like one of ours is ignored.
 func (s *Secrets) Learn(credential string) {
-	kind := map[string]string{oauth.SecretPrefix: "a client secret", oauth.TokenPrefix: "an access token"}
-	prefix, random, ok := strings.Cut(credential, "_")
-	what := kind[prefix]
-	if !ok || what == "" || len(random) < pieceLen+1 {
+	what, random := secretOf(credential)
+	if what == "" || len(random) < pieceLen+1 {
 		return
 	}
 	s.mu.Lock()
@@ -56,6 +54,22 @@ func (s *Secrets) Learn(credential string) {
 	for phase := range 3 { // base64 depends on where the text begins
 		s.add(base64.StdEncoding.EncodeToString([]byte(random[phase:phase+15])), what+" in base64")
 	}
+}
+
+// secretOf says what a credential is, and which part of it nobody can guess; "" for what is none of ours. Of an
+// events token that is the signature: the rest of it says nothing that is secret.
+func secretOf(credential string) (what, random string) {
+	if strings.HasPrefix(credential, "eyJ") && strings.Count(credential, ".") == 2 {
+		return "an events token", credential[strings.LastIndexByte(credential, '.')+1:]
+	}
+	prefix, random, _ := strings.Cut(credential, "_")
+	switch prefix {
+	case oauth.SecretPrefix:
+		return "a client secret", random
+	case oauth.TokenPrefix:
+		return "an access token", random
+	}
+	return "", ""
 }
 
 func (s *Secrets) add(text, what string) {

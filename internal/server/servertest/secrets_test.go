@@ -21,7 +21,8 @@ func TestSecretsFind(t *testing.T) {
 	token, _ := seal.NewCredential(oauth.TokenPrefix)
 	other, _ := seal.NewCredential(oauth.TokenPrefix)
 	var s Secrets
-	for _, c := range []string{secret.Reveal(), token.Reveal(), "hunter2", "", "hfs_short"} {
+	const events = jwt + "VGhpcyB0ZXh0IHNheXMgbm90aGluZw"
+	for _, c := range []string{secret.Reveal(), token.Reveal(), events, "hunter2", "", "hfs_short", "eyJh.eyJh.", "eyJh.eyJh"} {
 		s.Learn(c)
 	}
 	basic := func(id string) string { return base64.StdEncoding.EncodeToString([]byte(id + ":" + secret.Reveal())) }
@@ -38,6 +39,9 @@ func TestSecretsFind(t *testing.T) {
 		{"basic", "Basic " + basic("a"), "a client secret in base64"},
 		{"basic_shifted", "Basic " + basic("ab"), "a client secret in base64"},
 		{"basic_shifted_again", "Basic " + basic("abc"), "a client secret in base64"},
+		{"events_token", "Bearer " + events, "an events token"},
+		{"events_token_signature", events[strings.LastIndexByte(events, '.')+1:], "an events token"},
+		{"events_token_claims", events[:strings.LastIndexByte(events, '.')], ""},
 		{"other_token", other.Reveal(), ""},
 		{"prefix_alone", "hfs_ hft_ hunter2 hfs_short", ""},
 		{"nothing", "", ""},
