@@ -63,6 +63,7 @@ const (
 	SessionEnd     Action = "session.end"
 	SignInFail     Action = "sign_in.fail"
 	SignInImport   Action = "sign_in.import" // attempts that happened elsewhere, or are made up
+	SignInExport   Action = "sign_in.export" // attempts as a file
 	SignInSetUp    Action = "sign_in.set_up" // with a one-time link
 
 	PasskeyAdd       Action = "passkey.add"
