@@ -120,19 +120,16 @@ func (e *Event) finish() {
 	e.Client.Address = e.Src.IP
 	e.User.finish()
 	e.Actor.finish()
-	if e.Severity == 0 {
+	if e.Severity == 0 && e.Source != OCSF { // there it means that nobody knows
 		e.Severity = 1
 	}
 }
 
-// finish takes an address of e-mail from the names, if there is none.
+// finish takes an address of e-mail from the login, if there is none; never from the name, which people
+// choose: whoever calls themself boss@example.org is not the boss.
 func (u *User) finish() {
-	u.Email = email(u.Email)
-	if u.Email == "" {
+	if u.Email = email(u.Email); u.Email == "" {
 		u.Email = email(u.Login)
-	}
-	if u.Email == "" {
-		u.Email = email(u.Name)
 	}
 }
 

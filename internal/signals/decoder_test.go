@@ -152,6 +152,29 @@ func TestDecodeBadUTF8(t *testing.T) {
 	}
 }
 
+// TestDisplayNamesAreNoIdentity: whoever calls themself by somebody's address does not become them.
+func TestDisplayNamesAreNoIdentity(t *testing.T) {
+	for source, line := range map[string]string{
+		OnePassword: `{"uuid":"a","category":"success","type":"credentials_ok","target_user":{"uuid":"u","name":"boss@example.org"}}`,
+		Okta:        `{"uuid":"a","eventType":"user.session.start","actor":{"id":"u","displayName":"boss@example.org"}}`,
+		Entra:       `{"id":"a","status":{"errorCode":0},"userId":"u","userDisplayName":"boss@example.org"}`,
+		OneLogin:    `{"id":1,"event_type_id":5,"user_id":"u","user_name":"boss@example.org"}`,
+		OCSF:        `{"class_uid":3002,"user":{"uid":"u","full_name":"boss@example.org"}}`,
+	} {
+		d, err := NewDecoder(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := d.Decode([]byte(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Identify(&e, &e.User, people{"email  boss@example.org": "BOSS"}); got != (Match{}) {
+			t.Errorf("%s: %+v, want nobody", source, got)
+		}
+	}
+}
+
 func BenchmarkDecode(b *testing.B) {
 	for _, d := range Decoders() {
 		b.Run(d.Name(), func(b *testing.B) {

@@ -181,6 +181,7 @@ func TestIdentify(t *testing.T) {
 		{"alias", User{ID: "00u9", Login: "ikalm"}, Match{"P3", ByAlias, "ikalm"}},
 		{"alias_is_an_address", User{Login: "somebody", Aliases: []string{" mira@example.org "}}, Match{"P2", ByAlias, "mira@example.org"}},
 		{"display_name_never", User{Name: "ikalm"}, Match{}},
+		{"nor_if_it_is_an_address", User{Name: "mira@example.org"}, Match{}},
 		{"nobody", User{ID: "x", Login: "y", Email: "z@example.org"}, Match{}},
 		{"nothing", User{}, Match{}},
 	} {
