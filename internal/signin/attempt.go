@@ -71,6 +71,7 @@ type AttemptQuery struct {
 	UserID    string
 	UserIDs   []string // any of them, instead of UserID
 	Category  Category
+	Failed    bool // of a category in which nobody got in
 	Method    Method
 	Country   string       // ISO 3166-1 alpha-2
 	Addresses netip.Prefix // of a single address: with all its bits

@@ -73,6 +73,11 @@ func (s *Service) Attempt(ctx context.Context, accountID string, at time.Time, i
 	return s.Store.Attempt(ctx, accountID, at, id)
 }
 
+// AttemptsAfter returns a person's next attempts after the time and ID, oldest first.
+func (s *Service) AttemptsAfter(ctx context.Context, accountID, userID string, at time.Time, id string, limit int) ([]Attempt, error) {
+	return s.Store.AttemptsAfter(ctx, accountID, userID, at, id, limit)
+}
+
 // AttemptCountries lists the countries from where somebody tried since then.
 func (s *Service) AttemptCountries(ctx context.Context, accountID string, since time.Time) ([]string, error) {
 	return s.Store.AttemptCountries(ctx, accountID, since)

@@ -111,6 +111,8 @@ type Store interface {
 	AttemptsSince(ctx context.Context, q AttemptQuery, after int64) (all []Attempt, last int64, err error)
 	// Attempt returns one by its time and ID; NotFound if the account has none like that.
 	Attempt(ctx context.Context, accountID string, at time.Time, id string) (Attempt, error)
+	// AttemptsAfter returns a person's next ones after the time and ID, oldest first.
+	AttemptsAfter(ctx context.Context, accountID, userID string, at time.Time, id string, limit int) ([]Attempt, error)
 	// AttemptCountries lists the countries from where somebody tried since then, by code.
 	AttemptCountries(ctx context.Context, accountID string, since time.Time) ([]string, error)
 }

@@ -97,6 +97,7 @@ func searchAttempts(t *testing.T, db *store.DB, account, user string) {
 		func(q *signin.AttemptQuery) { q.Addresses = netip.MustParsePrefix("192.0.2.1/32") },
 		func(q *signin.AttemptQuery) { q.Addresses = netip.MustParsePrefix("192.0.0.0/14") },
 		func(q *signin.AttemptQuery) { q.Method = signin.ByPasskey },
+		func(q *signin.AttemptQuery) { q.Failed = true },
 		func(q *signin.AttemptQuery) { q.ASN = 64496 },
 		func(q *signin.AttemptQuery) { q.SessionID = "S" },
 		func(q *signin.AttemptQuery) { q.ID = "I" },
@@ -115,7 +116,9 @@ func searchAttempts(t *testing.T, db *store.DB, account, user string) {
 			must(t, err)
 		}
 	}
-	_, err := db.AttemptCountries(ctx, account, now)
+	_, err := db.AttemptsAfter(ctx, account, user, now, "I", 5)
+	must(t, err)
+	_, err = db.AttemptCountries(ctx, account, now)
 	must(t, err)
 	if _, err := db.Attempt(ctx, account, now, "I"); !problem.Is(err, problem.NotFound) {
 		t.Errorf("an attempt that there is not: %v", err)

@@ -108,6 +108,9 @@ func attemptSearch(q signin.AttemptQuery) searched {
 			s.rest = append(s.rest, condition{c.column + " || '' = ?", []any{c.value}})
 		}
 	}
+	if q.Failed {
+		s.rest = append(s.rest, condition{"category NOT IN (?, ?)", []any{string(signin.Success), string(signin.FirewallReported)}})
+	}
 	if q.ASN != 0 {
 		s.rest = append(s.rest, condition{"asn = ?", []any{q.ASN}})
 	}
@@ -367,6 +370,17 @@ func (db *DB) Attempt(ctx context.Context, accountID string, at time.Time, id st
 		return signin.Attempt{}, problem.New(problem.NotFound, "there is no such sign-in event; events are kept for a limited time")
 	}
 	return found[0], nil
+}
+
+// AttemptsAfter implements [signin.Store].
+func (db *DB) AttemptsAfter(ctx context.Context, accountID, userID string, at time.Time, id string, limit int) ([]signin.Attempt, error) {
+	rows, err := db.query(ctx, "SELECT "+attemptRow+" FROM signin_attempts WHERE account_id = $1 AND user_id = $2 AND at >= $3 AND (at > $3 OR id > $4) ORDER BY at, id LIMIT $5",
+		accountID, userID, at.UnixMicro(), id, limit)
+	all, err := collect(rows, err, scanAttempt)
+	if err != nil {
+		return nil, fmt.Errorf("read the next sign-in attempts: %w", err)
+	}
+	return all, nil
 }
 
 // attemptCountries goes from one country to the next by the index, instead of reading all attempts.

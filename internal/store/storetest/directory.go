@@ -32,7 +32,7 @@ func Run(t *testing.T) {
 		{"vault_access", testVaultAccess}, {"vault_doors", testVaultDoors}, {"vault_groups", testVaultGroups}, {"vault_items", testVaultItems}, {"vault_moved", testVaultMoved},
 		{"vault_usages", testVaultUsages}, {"vault_in_parallel", testVaultParallel},
 		{"sign_in", testSignIn}, {"sign_in_refused", testMayNot}, {"suspended_meanwhile", testSuspendedMeanwhile}, {"used_once", testOnce},
-		{"set_up", testSetUp}, {"ways_in", testWays}, {"subjects", testSubjects}, {"sign_in_policy", testSignInPolicy}, {"attempts", testAttempts},
+		{"set_up", testSetUp}, {"ways_in", testWays}, {"subjects", testSubjects}, {"sign_in_policy", testSignInPolicy}, {"attempts", testAttempts}, {"attempt_search", testAttemptSearch}, {"attempts_since", testAttemptsSince},
 		{"failures", testFailures}, {"sign_in_purge", testSignInPurge}, {"sign_in_isolation", testSignInIsolation},
 		{"audit_tampering", testTampering}, {"group_commit", testGroupCommit}, {"cancelled_callers", testCancelled},
 		{"two_processes", testTwoProcesses}, {"newer_schema", testNewerSchema},

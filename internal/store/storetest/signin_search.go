@@ -72,6 +72,7 @@ func testAttemptSearch(t *testing.T, p *Place) {
 		{"two_people_by_passkey", query{UserIDs: []string{mira.ID, sol.ID}, Method: signin.ByPasskey},
 			func(x signin.Attempt) bool { return x.UserID != owner.ID && x.Method == signin.ByPasskey }, true},
 		{"reported", query{Category: signin.FirewallReported}, func(x signin.Attempt) bool { return x.Category == signin.FirewallReported }, true},
+		{"failed", query{Failed: true}, func(x signin.Attempt) bool { return x.Category == signin.CredentialsFailed }, true},
 		{"country", query{Country: "SE"}, func(x signin.Attempt) bool { return x.Location.Country == "SE" }, true},
 		{"country_and_category", query{Country: "SE", Category: signin.Success},
 			func(x signin.Attempt) bool { return x.Location.Country == "SE" && x.Category == signin.Success }, true},
@@ -135,6 +136,20 @@ func testAttemptSearch(t *testing.T, p *Place) {
 	}
 	if _, err := db.Attempt(t.Context(), other.ID, all[7].At, all[7].ID); !problem.Is(err, problem.NotFound) {
 		t.Errorf("an attempt of another account: %v", err)
+	}
+
+	var mine []string
+	for _, x := range slices.Backward(all[:60]) {
+		if x.UserID == mira.ID && (x.At.After(all[59].At) || x.ID > all[59].ID) {
+			mine = append(mine, x.ID)
+		}
+	}
+	var next []string
+	for _, x := range of(db.AttemptsAfter(t.Context(), a.ID, mira.ID, all[59].At, all[59].ID, 8)).must(t) {
+		next = append(next, x.ID)
+	}
+	if diff := gocmp.Diff(mine[:8], next); diff != "" {
+		t.Errorf("the next ones (-want +got):\n%s", diff)
 	}
 }
 
