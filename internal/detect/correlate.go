@@ -51,13 +51,8 @@ type Finding struct {
 // the same. With a list there it belongs to the group of each element. A finding of a correlation that
 // another one uses is an event there, at the finding's Time and with the values of its Key.
 func Correlate(s *Set, events []Observed) []Finding {
-	seen := map[string]bool{}
 	byRule := map[int][]occurrence{}
 	for _, e := range events {
-		if seen[e.ID] {
-			continue
-		}
-		seen[e.ID] = true
 		for _, rule := range slices.Compact(slices.Sorted(slices.Values(e.Rules))) {
 			byRule[rule] = append(byRule[rule], occurrence{id: "event\x00" + e.ID, time: e.Time, value: e.Value, evidence: []evidence{{e.Time, e.ID}}})
 		}

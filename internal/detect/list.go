@@ -48,22 +48,31 @@ func NewValueList(entries ...string) *ValueList {
 		prefixes: map[netip.Prefix]struct{}{},
 	}
 	for _, e := range entries {
-		p, err := netip.ParsePrefix(e)
-		if err != nil {
-			a, err := netip.ParseAddr(e)
-			if err != nil {
-				continue
-			}
-			a = a.Unmap().WithZone("")
-			p = netip.PrefixFrom(a, a.BitLen())
+		p, ok := networkOf(e)
+		if !ok {
+			continue
 		}
-		p = p.Masked()
 		l.prefixes[p] = struct{}{}
 		if family := &l.bits[familyOf(p.Addr())]; !slices.Contains(*family, p.Bits()) {
 			*family = append(*family, p.Bits())
 		}
 	}
 	return l
+}
+
+// networkOf reads a network, or an address as the network of that address alone.
+func networkOf(s string) (netip.Prefix, bool) {
+	if a, ok := addressOf(s); ok {
+		return netip.PrefixFrom(a, a.BitLen()), true
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p.Masked(), true
 }
 
 // Entries are the entries as they were given.

@@ -42,7 +42,7 @@ func matches(t testing.TB, m *detect.Matcher, event string) bool {
 // events that it does not.
 func TestMatch(t *testing.T) {
 	lists := detect.StaticLists{
-		"nets": detect.NewValueList("10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "not a network"), "words": detect.NewValueList("Alpha", "b*", `c\*`), "none": detect.NewValueList(),
+		"nets": detect.NewValueList("10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "not a network", "::ffff:198.51.100.1", "::ffff:203.0.113.0/120"), "words": detect.NewValueList("Alpha", "b*", `c\*`), "none": detect.NewValueList(),
 	}
 	for _, c := range []struct {
 		name, selection string
@@ -81,13 +81,16 @@ func TestMatch(t *testing.T) {
 		{"lte", `{f|lte: [1, 3]}`, []string{`{"f":3}`}, []string{`{"f":3.01}`}},
 		{"gt", `{f|gt: 3}`, []string{`{"f":3.01}`, `{"f":"4"}`, `{"f":"1e3"}`}, []string{`{"f":3}`, `{"f":"0x10"}`, `{"f":"inf"}`, `{"f":"1_000"}`}},
 		{"gte", `{f|gte: 3, f|lt: 5}`, []string{`{"f":3}`, `{"f":[1,9,4]}`}, []string{`{"f":5}`, `{"f":2}`}},
+		{"either-number", `[{f|gte: 3}, {f|gt: 8, g: x}]`, []string{`{"f":4}`, `{"f":"8"}`}, []string{`{"f":2}`, `{"g":"x"}`}},
+		{"either-number-below", `[{f|lt: 3}, {f|lte: 8}]`, []string{`{"f":8}`, `{"f":0}`}, []string{`{"f":8.5}`}},
+		{"either-text", `[{f: a, g: b}, {g: c, f: d}]`, []string{`{"f":"a","g":"b"}`, `{"f":"d","g":"c"}`}, []string{`{"f":"a","g":"c"}`}},
 		{"fieldref", `{f|fieldref: g}`, []string{`{"f":"a","g":"A"}`, `{"f":3,"g":"3"}`, `{"f":["a","b"],"g":["c","b"]}`, `{"f":"","g":""}`}, []string{`{"f":"a","g":"b"}`, `{}`, `{"f":"a"}`, `{"f":null,"g":null}`}},
 		{"fieldref-cased", `{f|fieldref|cased: g}`, []string{`{"f":"a","g":"a"}`}, []string{`{"f":"a","g":"A"}`}},
 		{"fieldref-endswith", `{f|fieldref|endswith: g}`, []string{`{"f":"ann@x.org","g":"X.org"}`}, []string{`{"f":"ann@x.org","g":"ann"}`, `{"f":"ann","g":""}`, `{"f":"a*","g":"*b"}`}},
 		{"expand", `{f|expand: '%words%'}`, []string{`{"f":"ALPHA"}`, `{"f":"beta"}`, `{"f":"c*"}`}, []string{`{"f":"cx"}`, `{"f":"alph"}`, `{}`}},
 		{"expand-contains", `{f|contains|expand: '%words%'}`, []string{`{"f":"an alpha"}`}, []string{`{"f":"alph"}`}},
 		{"expand-cased", `{f|expand|cased: '%words%'}`, []string{`{"f":"Alpha"}`}, []string{`{"f":"alpha"}`}},
-		{"expand-cidr", `{f|cidr|expand: '%nets%'}`, []string{`{"f":"10.9.9.9"}`, `{"f":"192.0.2.1"}`, `{"f":"2001:db8::5"}`}, []string{`{"f":"192.0.2.2"}`, `{"f":"x"}`}},
+		{"expand-cidr", `{f|cidr|expand: '%nets%'}`, []string{`{"f":"10.9.9.9"}`, `{"f":"192.0.2.1"}`, `{"f":"2001:db8::5"}`, `{"f":"198.51.100.1"}`, `{"f":"203.0.113.9"}`}, []string{`{"f":"192.0.2.2"}`, `{"f":"x"}`, `{"f":"203.0.114.1"}`}},
 		{"expand-none", `{f|expand: '%none%'}`, nil, []string{`{"f":""}`, `{}`, `{"f":"x"}`}},
 		{"nested", `{a.b.c: x}`, []string{`{"a":{"b":{"c":"x"}}}`, `{"a.b":{"c":"x"}}`, `{"a.b.c":"x"}`, `{"a":[{"b":{"c":"y"}},{"b":{"c":"x"}}]}`}, []string{`{"a":{"b":"x"}}`, `{"a":"x"}`}},
 		{"and", `{f: a, g: b}`, []string{`{"f":"a","g":"b"}`}, []string{`{"f":"a"}`, `{"g":"b"}`}},
@@ -213,8 +216,8 @@ func TestMatchersShareASet(t *testing.T) {
 // TestTurnsStartAgain: what was found out about one event is never taken for another's, not even when the
 // counter of events starts again.
 func TestTurnsStartAgain(t *testing.T) {
-	m := matcherFor(t, "{a: {f: x}, b: {n|gt: 3}, c: [word], condition: a or b or c}", nil)
-	for _, turn := range []uint32{0, math.MaxUint32 - 2} {
+	for _, turn := range []uint32{0, math.MaxUint32, math.MaxUint32 - 2} {
+		m := matcherFor(t, "{a: {f: x}, b: {n|gt: 3}, c: [word], condition: a or b or c}", nil)
 		m.SetTurn(turn)
 		for i := range 6 {
 			if !matches(t, m, `{"f":"x"}`) || matches(t, m, `{"f":"y"}`) || !matches(t, m, `{"n":4}`) || matches(t, m, `{"n":2}`) || !matches(t, m, `{"g":"words"}`) || matches(t, m, `{}`) {
