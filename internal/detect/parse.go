@@ -33,7 +33,7 @@ type key func(rule *Rule, k, v *yaml.Node)
 
 // rule reads a document.
 func (r *reader) rule(doc *yaml.Node) *Rule {
-	rule := &Rule{File: r.file, Line: doc.Line, places: rulePlaces{explain: map[string]pos{}}}
+	rule := &Rule{File: r.file, Line: doc.Line, Text: r.source(doc.Line), places: rulePlaces{explain: map[string]pos{}}}
 	known := r.known()
 	at := map[string]*yaml.Node{}
 	r.keys(doc, "the document", func(name string, k, v *yaml.Node) {

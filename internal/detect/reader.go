@@ -96,6 +96,18 @@ func (r *reader) documents(data []byte) []*yaml.Node {
 	}
 }
 
+// source is the text of the document whose first key is in this line, up to the mark of the next one.
+func (r *reader) source(line int) string {
+	if line < 1 || line > len(r.lines) {
+		return ""
+	}
+	end := line // the first line may bear the mark itself
+	for end < len(r.lines) && !strings.HasPrefix(r.lines[end], "---") && !strings.HasPrefix(r.lines[end], "...") {
+		end++
+	}
+	return strings.TrimRight(strings.Join(r.lines[line-1:end], "\n"), " \t\r\n") + "\n"
+}
+
 // syntaxError takes the line out of the library's message.
 func syntaxError(err error) (line int, text string) {
 	text = strings.TrimPrefix(err.Error(), "yaml: ")

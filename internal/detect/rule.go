@@ -1,12 +1,17 @@
 package detect
 
-import "cmp"
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+)
 
 // Rule is one document of a rule file: a Sigma rule, or a correlation of rules.
 type Rule struct {
 	// File and Line are where the document begins.
 	File string
 	Line int
+	Text string // the document as it is written
 
 	ID, Name, Title string
 	Status          Status
@@ -38,6 +43,12 @@ type rulePlaces struct {
 
 // Key is what the rule is called where one word is needed: its name, its id, or its title.
 func (r *Rule) Key() string { return cmp.Or(r.Name, r.ID, r.Title) }
+
+// Version tells one wording of a rule from another: twelve hexadecimal digits of the hash of its text.
+func (r *Rule) Version() string {
+	sum := sha256.Sum256([]byte(r.Text))
+	return hex.EncodeToString(sum[:6])
+}
 
 // Related is a rule that this one has to do with.
 type Related struct {
