@@ -17,11 +17,11 @@ import (
 // correlationRules are three rules, told apart by the field kind, and the correlations behind them.
 func correlationRules(t testing.TB, correlations string) *detect.Set {
 	t.Helper()
-	text := ""
+	var text strings.Builder
 	for _, kind := range []string{"fail", "ok", "reset"} {
-		text += fmt.Sprintf("name: %[1]s\ntitle: %[1]s\nlogsource: {product: test}\ndetection: {selection: {kind: '*%[1]s*'}, condition: selection}\n---\n", kind)
+		fmt.Fprintf(&text, "name: %[1]s\ntitle: %[1]s\nlogsource: {product: test}\ndetection: {selection: {kind: '*%[1]s*'}, condition: selection}\n---\n", kind)
 	}
-	rules, faults := detect.Parse("correlations.yml", []byte(text+correlations))
+	rules, faults := detect.Parse("correlations.yml", []byte(text.String()+correlations))
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
@@ -240,11 +240,11 @@ func TestCorrelateByDefinition(t *testing.T) {
 			return false
 		}},
 		{"temporal", "{gte: 2}", []string{"fail", "ok"}, func(w []happening) bool {
-			all := ""
+			var all strings.Builder
 			for _, h := range w {
-				all += h.kind
+				all.WriteString(h.kind)
 			}
-			return strings.Contains(all, "fail") && strings.Contains(all, "ok")
+			return strings.Contains(all.String(), "fail") && strings.Contains(all.String(), "ok")
 		}},
 		{"temporal_ordered", "{gte: 3}", []string{"fail", "ok", "reset"}, func(w []happening) bool {
 			for i, a := range w {
