@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"holdfast/internal/audit"
@@ -41,3 +42,20 @@ func (tx *Tx) Exec(query string, args ...any) error {
 
 // Append adds an audit entry.
 func (tx *Tx) Append(account string, e audit.Entry) error { return tx.append(account, e) }
+
+// MigrateTo brings an empty database to an older version of the tables.
+func MigrateTo(ctx context.Context, o Options, version int64) (*sql.DB, error) {
+	db, err := connect(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	p, release, err := db.goose(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if _, err := p.UpTo(ctx, version); err != nil {
+		return nil, err
+	}
+	return db.write, nil
+}
