@@ -225,9 +225,28 @@ func (r *reader) scalar(n *yaml.Node) (scalar, bool) {
 			r.bad(n, "%s is a text in YAML 1.2 and true or false in YAML 1.1; write it in quotes, or true or false", n.Value)
 			return s, false
 		}
+		if isSexagesimal(n.Value) {
+			r.bad(n, "%s is a text in YAML 1.2 and a number to the base 60 in YAML 1.1; write it in quotes", n.Value)
+			return s, false
+		}
 	default:
 		r.bad(n, "%s is a %s to YAML; write it in quotes", n.Value, strings.TrimPrefix(tag, "!!"))
 		return s, false
 	}
 	return s, true
+}
+
+// isSexagesimal says whether YAML 1.1 takes a text for a number to the base 60, such as 12:30.
+func isSexagesimal(s string) bool {
+	digits := strings.Split(strings.TrimLeft(s, "+-"), ":")
+	if len(digits) < 2 {
+		return false
+	}
+	for i, d := range digits {
+		n, err := strconv.ParseUint(d, 10, 32)
+		if err != nil || i > 0 && n > 59 {
+			return false
+		}
+	}
+	return true
 }

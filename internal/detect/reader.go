@@ -69,7 +69,7 @@ func (r *reader) documents(data []byte) []*yaml.Node {
 		r.at(pos{}, "the file is not UTF-8; save it as UTF-8")
 		return nil
 	}
-	r.lines = strings.Split(string(data), "\n")
+	r.lines = strings.Split(strings.ReplaceAll(strings.TrimPrefix(string(data), "\uFEFF"), "\r\n", "\n"), "\n")
 	var docs []*yaml.Node
 	for dec := yaml.NewDecoder(bytes.NewReader(data)); ; {
 		var doc yaml.Node

@@ -71,6 +71,11 @@ func TestRule(t *testing.T) {
 		t.Errorf("second rule: version %s, text %q", rules[1].Version(), rules[1].Text)
 	}
 
+	other, faults := detect.Parse("all.yml", []byte("\uFEFF"+strings.ReplaceAll(wholeRule, "\n", "\r\n")))
+	if len(faults) > 0 || other[0].Version() != rules[0].Version() {
+		t.Errorf("with a byte order mark and the line ends of Windows: %v, version %s, want %s", faults, other[0].Version(), rules[0].Version())
+	}
+
 	// What a sentence names can be asked for, though no predicate does.
 	set, err := detect.Compile(rules, signInFields()[:1], nil)
 	if err == nil || len(set.Rules()) != 1 {
@@ -81,6 +86,14 @@ func TestRule(t *testing.T) {
 	set, err = detect.Compile(rules, maps, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, name := range []string{"everything", "6C82cf5c-090d-4d57-9188-533577631108"} {
+		if i, ok := set.Index(name); i != 0 || !ok {
+			t.Errorf("Index(%s) = %d, %t", name, i, ok)
+		}
+	}
+	if _, ok := set.Index("nothing"); ok {
+		t.Error("an index of a rule that is not there")
 	}
 	m, _ := set.Matcher("signin")
 	for _, field := range []string{"outcome", "client.ip", "user.email"} {

@@ -12,6 +12,7 @@ import (
 // Set is rules that were compiled together. It does not change and is safe for concurrent use.
 type Set struct {
 	rules    []*Rule
+	byName   map[string]int // name or id to index
 	alone    []bool
 	order    []int // correlations, each behind those that it uses
 	warnings Faults
@@ -98,7 +99,8 @@ func Compile(rules []*Rule, maps []FieldMap, lists Lists) (*Set, error) {
 	if lists == nil {
 		lists = StaticLists{}
 	}
-	l := &linker{set: &Set{lists: lists}, byName: map[string]int{}, taken: map[string]*Rule{}}
+	byName := map[string]int{}
+	l := &linker{set: &Set{lists: lists, byName: byName}, byName: byName, taken: map[string]*Rule{}}
 	for i := range maps {
 		l.set.programs = append(l.set.programs, &program{source: &maps[i], places: map[string]int{}})
 	}
@@ -113,6 +115,12 @@ func Compile(rules []*Rule, maps []FieldMap, lists Lists) (*Set, error) {
 
 // Rules are the rules by index. Neither the slice nor the rules may be changed.
 func (s *Set) Rules() []*Rule { return s.rules }
+
+// Index is the index of the rule with the name or id.
+func (s *Set) Index(nameOrID string) (int, bool) {
+	i, ok := s.byName[canonical(nameOrID)]
+	return i, ok
+}
 
 // Warnings are rules that are right but doubtful.
 func (s *Set) Warnings() Faults { return s.warnings }
