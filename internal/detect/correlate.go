@@ -48,21 +48,24 @@ type Finding struct {
 // arrives late changes only windows within a Timespan after it.
 //
 // An event without a value in one field of the group belongs to no group, since what is unknown is not
-// the same. With a list there it belongs to the group of each element. A finding of a correlation that
-// another one uses is an event there, at the finding's Time and with the values of its Key.
+// the same. With a list there it belongs to the group of each element.
+//
+// A correlation that another one uses matches there at each time at which its condition holds, with the
+// values of its Key; so "many failures, then a success" is found however long the failures go on. Counted
+// by event_count, all these times of one finding are one.
 func Correlate(s *Set, events []Observed) []Finding {
 	byRule := map[int][]occurrence{}
 	for _, e := range events {
 		for _, rule := range slices.Compact(slices.Sorted(slices.Values(e.Rules))) {
-			byRule[rule] = append(byRule[rule], occurrence{id: "event\x00" + e.ID, time: e.Time, value: e.Value, evidence: []evidence{{e.Time, e.ID}}})
+			id := "event\x00" + e.ID
+			byRule[rule] = append(byRule[rule], occurrence{id: id, of: id, time: e.Time, value: e.Value, evidence: []evidence{{e.Time, e.ID}}})
 		}
 	}
 	var all []Finding
 	for _, i := range s.order {
-		found := correlateOne(s.rules[i].Correlation, i, byRule)
-		for _, o := range found {
-			byRule[i] = append(byRule[i], o.occurrence)
-			all = append(all, o.Finding)
+		for _, f := range correlateOne(s.rules[i].Correlation, i, byRule) {
+			byRule[i] = append(byRule[i], f.occurrences()...)
+			all = append(all, f.Finding)
 		}
 	}
 	slices.SortFunc(all, func(a, b Finding) int {
@@ -71,9 +74,10 @@ func Correlate(s *Set, events []Observed) []Finding {
 	return all
 }
 
-// occurrence is a match of an input: an event, or a finding of another correlation.
+// occurrence is a match of an input: an event, or a time at which another correlation held.
 type occurrence struct {
 	id       string
+	of       string // the event, or the finding of the other correlation
 	time     time.Time
 	value    func(field string) Value
 	evidence []evidence
@@ -91,12 +95,7 @@ type member struct {
 	values []string // what value_count counts
 }
 
-type chained struct {
-	Finding
-	occurrence occurrence
-}
-
-func correlateOne(c *Correlation, rule int, byRule map[int][]occurrence) (found []chained) {
+func correlateOne(c *Correlation, rule int, byRule map[int][]occurrence) (found []episode) {
 	groups := map[string]map[string]*member{} // by key, by id
 	keys := map[string][]string{}
 	for i, in := range c.Inputs {
@@ -126,25 +125,22 @@ func correlateOne(c *Correlation, rule int, byRule map[int][]occurrence) (found 
 			return cmp.Or(a.time.Compare(b.time), cmp.Compare(a.id, b.id))
 		})
 		for _, f := range episodes(c, members) {
-			f.Rule, f.Key = rule, keys[k]
-			found = append(found, chained{f.Finding, occurrence{
-				id:   strings.Join([]string{"finding", strconv.Itoa(rule), k, strconv.FormatInt(f.Time.UnixMicro(), 10)}, "\x00"),
-				time: f.Time,
-				value: func(field string) Value {
-					if i := slices.Index(c.GroupBy, field); i >= 0 {
-						return TextValue(f.Key[i])
-					}
-					return Value{}
-				},
-				evidence: f.evidence,
-			}})
+			f.Rule, f.Key, f.names = rule, keys[k], c.GroupBy
+			found = append(found, f)
 		}
 	}
 	return found
 }
 
+// episode is a finding with the times at which its condition held.
 type episode struct {
 	Finding
+	names []string // of the values of Key
+	held  []held
+}
+
+type held struct {
+	time     time.Time
 	evidence []evidence
 }
 
@@ -172,26 +168,57 @@ func episodes(c *Correlation, members []*member) (found []episode) {
 		}
 		current.Last = t
 		current.Count = max(current.Count, n)
+		h := held{time: t}
 		for _, m := range window {
-			current.evidence = append(current.evidence, m.evidence...)
+			h.evidence = append(h.evidence, m.evidence...)
 		}
+		current.held = append(current.held, h)
 	}
 	for i := range found {
-		f := &found[i]
-		slices.SortFunc(f.evidence, func(a, b evidence) int { return cmp.Or(a.time.Compare(b.time), cmp.Compare(a.id, b.id)) })
-		f.evidence = slices.CompactFunc(f.evidence, func(a, b evidence) bool { return a.id == b.id })
-		for _, e := range f.evidence {
-			f.Events = append(f.Events, e.id)
-		}
+		found[i].Events = found[i].events()
 	}
 	return found
+}
+
+// events are the ids of the evidence, each once, in order of time.
+func (f *episode) events() (ids []string) {
+	var all []evidence
+	for _, h := range f.held {
+		all = append(all, h.evidence...)
+	}
+	slices.SortFunc(all, func(a, b evidence) int { return cmp.Or(a.time.Compare(b.time), cmp.Compare(a.id, b.id)) })
+	for _, e := range slices.CompactFunc(all, func(a, b evidence) bool { return a.id == b.id }) {
+		ids = append(ids, e.id)
+	}
+	return ids
+}
+
+// occurrences are what the finding is for a correlation that uses this one.
+func (f *episode) occurrences() (out []occurrence) {
+	id := strings.Join([]string{"finding", strconv.Itoa(f.Rule), joined(f.Key), strconv.FormatInt(f.Time.UnixNano(), 10)}, "\x00")
+	for _, h := range f.held {
+		out = append(out, occurrence{
+			id: id + "\x00" + strconv.FormatInt(h.time.UnixNano(), 10), of: id, time: h.time, evidence: h.evidence,
+			value: func(field string) Value {
+				if i := slices.Index(f.names, field); i >= 0 {
+					return TextValue(f.Key[i])
+				}
+				return Value{}
+			},
+		})
+	}
+	return out
 }
 
 // count is the count of a window.
 func (c *Correlation) count(window []*member) int64 {
 	switch c.Type {
 	case EventCount:
-		return int64(len(window))
+		of := map[string]bool{}
+		for _, m := range window {
+			of[m.of] = true
+		}
+		return int64(len(of))
 	case ValueCount:
 		values := map[string]bool{}
 		for _, m := range window {

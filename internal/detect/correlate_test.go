@@ -144,6 +144,35 @@ correlation: {type: temporal_ordered, rules: [many, ok], group-by: [user], times
 				{6, "fail", map[string]any{"user": "a", "ip": "x"}}, {20, "ok", map[string]any{"user": "a", "ip": "y"}}, {30, "ok", by("b")},
 			},
 			[]string{"many a/x at 5 to 6 count 3: 00 02 03", "then in a at 20 to 20 count 2: 00 01 02 03 04"}},
+		{"chained-goes-on", `name: many
+title: many
+correlation: {type: event_count, rules: [fail], group-by: [user], timespan: 10s, condition: {gte: 2}}
+---
+name: regular
+title: regular
+correlation: {type: event_count, rules: [ok], group-by: [user], timespan: 10s, condition: {gte: 1}}
+---
+title: tired
+correlation: {type: temporal, rules: [many, regular], group-by: [user], timespan: 5s}`,
+			[]happening{{0, "ok", by("a")}, {8, "ok", by("a")}, {16, "ok", by("a")}, {20, "fail", by("a")}, {21, "fail", by("a")}, {24, "ok", by("a")}, {50, "ok", by("a")}},
+			[]string{
+				"regular a at 0 to 24 count 2: 00 01 02 05", "regular a at 50 to 50 count 1: 06", "many a at 21 to 21 count 2: 03 04",
+				"tired a at 21 to 24 count 2: 01 02 03 04 05",
+			}},
+		{"count-of-one-finding", `name: many
+title: many
+correlation: {type: event_count, rules: [fail], group-by: [user], timespan: 10s, condition: {gte: 2}}
+---
+title: twice
+correlation: {type: event_count, rules: [many], group-by: [user], timespan: 1m, condition: {gte: 2}}`,
+			[]happening{
+				{0, "fail", by("a")}, {1, "fail", by("a")}, {2, "fail", by("a")}, {3, "fail", by("a")}, {30, "fail", by("a")}, {31, "fail", by("a")},
+				{0, "fail", by("b")}, {1, "fail", by("b")}, {2, "fail", by("b")},
+			},
+			[]string{
+				"many a at 1 to 3 count 4: 00 01 02 03", "many a at 31 to 31 count 2: 04 05", "many b at 1 to 2 count 3: 06 07 08",
+				"twice a at 31 to 31 count 2: 00 01 02 03 04 05",
+			}},
 		{"count-of-findings", `name: many
 title: many
 correlation: {type: event_count, rules: [fail], group-by: [user, ip], timespan: 10s, condition: {gte: 2}}
