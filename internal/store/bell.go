@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -66,16 +69,18 @@ const lookEvery = 20 * time.Millisecond
 
 // WaitEvents implements [feed.Store].
 func (db *DB) WaitEvents(ctx context.Context, accountID string, s feed.Stream, after int64) error {
+	table, _ := eventTable(s)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		heard := db.bells.hear(accountID) // before looking, so that nothing falls in between
-		_, last, err := db.Bounds(ctx, accountID, s)
-		if err != nil {
-			return err
-		}
-		if last > after {
+		var seq int64
+		err := db.get(ctx, "SELECT seq FROM "+table+" WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT 1", []any{accountID, after}, &seq)
+		if err == nil {
 			return nil
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("look for events after %d: %w", after, err)
 		}
 		select {
 		case <-ctx.Done():
