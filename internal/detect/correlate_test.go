@@ -91,6 +91,8 @@ func TestCorrelate(t *testing.T) {
 		{"goes-on", "title: many\ncorrelation: {type: event_count, rules: [fail], group-by: [user], timespan: 10s, condition: {gte: 2}}",
 			[]happening{{0, "fail", by("a")}, {5, "fail", by("a")}, {12, "fail", by("a")}, {20, "fail", by("a")}, {40, "fail", by("a")}, {41, "fail", by("a")}},
 			[]string{"many a at 5 to 20 count 2: 00 01 02 03", "many a at 41 to 41 count 2: 04 05"}},
+		{"largest-count", "title: many\ncorrelation: {type: event_count, rules: [fail], group-by: [user], timespan: 10s, condition: {gte: 2}}",
+			[]happening{{0, "fail", by("a")}, {1, "fail", by("a")}, {2, "fail", by("a")}, {12, "fail", by("a")}}, []string{"many a at 1 to 12 count 3: 00 01 02 03"}},
 		{"case-of-keys", "title: many\ncorrelation: {type: event_count, rules: [fail], group-by: [user], timespan: 10s, condition: {gte: 2}}",
 			[]happening{{0, "fail", by("Ann@x")}, {1, "fail", by("ann@X")}}, []string{"many ann@x at 1 to 1 count 2: 00 01"}},
 		{"no-key-no-group", "title: many\ncorrelation: {type: event_count, rules: [fail], group-by: [user], timespan: 10s, condition: {gte: 2}}",

@@ -323,7 +323,6 @@ func (r *reader) fitting(c *Correlation, k, condition *yaml.Node) {
 		c.Threshold = Threshold{Min: rules, Max: rules}
 		return
 	}
-	c.Threshold.Max = min(c.Threshold.Max, rules)
 	switch {
 	case c.Threshold.Min > rules:
 		r.at(c.places.condition, "the condition asks for %d rules, but there are %d", c.Threshold.Min, rules)
