@@ -52,6 +52,7 @@ type Console struct {
 	chains     chainStates                              // of the audit logs, as far as known
 	headcounts figures[directory.Counts]
 	day        figures[signInDay]               // sign-ins of the last 24 hours
+	countries  figures[[]string]                // from where somebody tried to sign in lately
 	help       map[string]map[string]*helpTopic // by language, by ID
 }
 
@@ -79,7 +80,7 @@ func New(cfg Config) (*Console, error) {
 func (c *Console) Routes() []web.Route {
 	routes := slices.Concat(
 		c.commonRoutes(), c.signinRoutes(), c.profileRoutes(), c.overviewRoutes(), c.integrationRoutes(),
-		c.peopleRoutes(), c.groupRoutes(), c.vaultRoutes(), c.auditRoutes(), c.settingsRoutes(), c.helpRoutes(), c.tourRoutes(),
+		c.peopleRoutes(), c.groupRoutes(), c.vaultRoutes(), c.auditRoutes(), c.signInEventRoutes(), c.settingsRoutes(), c.helpRoutes(), c.tourRoutes(),
 	)
 	for i := range routes {
 		routes[i].Errors = problem.Page

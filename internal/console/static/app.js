@@ -26,11 +26,20 @@
 //   data-print                  prints the page
 //   data-live                   an htmx poll; it rests while the tab is hidden, and when it fails the
 //                               [data-live-stale] inside appears
+//   data-follow="/path"         new rows of a list appear by themselves: every 5 s, while the tab is seen, the path is
+//                               asked for those after the number in data-follow-since. Rows that are there stay as
+//                               they are, and where they are in the window. Inside:
+//     [data-follow-rows]        gets the new rows on top; one whose id is there already is left out
+//     [data-follow-table], [data-follow-empty]   is shown and hidden with the first row
+//     [data-follow-said]        says how many came, in data-single and data-many
+//     [data-follow-state]       says whether it goes on, in data-going, data-paused and data-stale
+//     [data-follow-pause]       is the button that makes it wait; all this is in a [data-follow-bar], seen with script
 //   [role=search] input         gets the focus on "/"
 
 const SHOWN_MS = 30_000; // a revealed secret
 const COPIED_MS = 2_000; // "Copied"
 const STUCK_MS = 20_000; // a form that got no answer may be sent again
+const FOLLOW_MS = 5_000; // between two looks for new rows
 const DRAFT_MS = 3_600_000; // a draft is kept for an hour
 
 const $ = (selector, root = document) => root.querySelector(selector);
@@ -254,6 +263,7 @@ document.addEventListener("click", (event) => {
   }
   else if (on.matches("button[commandfor]")) command(on);
   else if (on.matches("[data-print]")) print();
+  else if (on.matches("[data-follow-pause]")) pauseFollowing(on);
   else if (on.matches("[data-keep-open] > summary")) keep(`open:${on.parentElement.dataset.keepOpen}`, !on.parentElement.open);
   else if (on.matches("a[data-dialog]") && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)) {
     const dialog = $(on.dataset.dialog);
@@ -436,6 +446,82 @@ addEventListener("pageshow", (event) => {
   $$("form[data-sent]").forEach(release);
 });
 
+/* Rows that appear by themselves */
+
+function sayFollowing(list, state) {
+  const badge = $("[data-follow-state]", list);
+  if (!badge || badge.dataset.state === state) return;
+  badge.dataset.state = state;
+  badge.textContent = badge.dataset[state];
+  badge.className = `badge badge--${{ going: "ok", paused: "plain", stale: "wait" }[state]}`;
+}
+
+function pauseFollowing(button) {
+  const paused = button.getAttribute("aria-pressed") !== "true";
+  button.setAttribute("aria-pressed", String(paused));
+  sayFollowing(button.closest("[data-follow]"), paused ? "paused" : "going");
+  if (!paused) follow();
+}
+
+const isPaused = (list) => $("[data-follow-pause]", list)?.getAttribute("aria-pressed") === "true";
+
+/** Puts rows on top without moving what the person reads, and returns how many there were. */
+function putOnTop(list, html) {
+  const body = $("[data-follow-rows]", list);
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const rows = [...template.content.querySelectorAll("tr")].filter((row) => !document.getElementById(row.id));
+  if (!rows.length) return 0;
+  const read = body.rows[0];
+  const above = read?.getBoundingClientRect().top ?? 0;
+  body.prepend(...rows);
+  for (const table of $$("[data-follow-table]", list)) table.hidden = false;
+  for (const empty of $$("[data-follow-empty]", list)) empty.hidden = true;
+  // Who has scrolled beyond the first row goes on seeing the same ones; some browsers see to that themselves.
+  const moved = (read?.getBoundingClientRect().top ?? 0) - above;
+  if (read && above < 0 && moved) scrollBy({ top: moved, behavior: "instant" });
+  return rows.length;
+}
+
+let following = false;
+
+async function follow() {
+  const list = $("[data-follow]");
+  if (!list || following || document.hidden || isPaused(list)) return;
+  following = true;
+  try {
+    const url = new URL(list.dataset.follow, location.href);
+    url.searchParams.set("since", list.dataset.followSince);
+    const answer = await fetch(url, { headers: { Accept: "text/html" }, redirect: "manual", cache: "no-store" });
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    const html = answer.status === 204 ? "" : await answer.text();
+    if (!list.isConnected || isPaused(list)) return; // what came then is asked for again
+    list.dataset.followSince = answer.headers.get("Holdfast-Since") ?? list.dataset.followSince;
+    const said = $("[data-follow-said]", list);
+    const came = html ? putOnTop(list, html) : 0;
+    if (came && said) {
+      const n = Number(said.dataset.count ?? 0) + came;
+      said.dataset.count = n;
+      said.textContent = (n === 1 ? said.dataset.single : said.dataset.many).replace("{n}", n);
+    }
+    sayFollowing(list, "going");
+  } catch {
+    if (list.isConnected) sayFollowing(list, "stale");
+  } finally {
+    following = false;
+  }
+}
+
+function startFollowing() {
+  const list = $("[data-follow]");
+  if (!list) return;
+  sayFollowing(list, isPaused(list) ? "paused" : "going");
+  for (const bar of $$("[data-follow-bar]", list)) bar.hidden = false;
+}
+
+document.addEventListener("visibilitychange", follow);
+setInterval(follow, FOLLOW_MS);
+
 /* htmx */
 
 document.addEventListener("htmx:beforeRequest", (event) => {
@@ -465,6 +551,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
 function update() {
   updateUnsaved();
   updateCounts();
+  startFollowing();
 }
 
 /** The step that is on is in sight: the sheet is low on a phone. */
