@@ -130,14 +130,20 @@ func BenchmarkMatchDocument(b *testing.B) {
 // BenchmarkCompile is 1,000 rules from text to a set.
 func BenchmarkCompile(b *testing.B) {
 	text := mixedRules(1000)
+	maps := []detect.FieldMap{{Name: "bench", Source: detect.LogSource{Product: "bench"}, Open: true}}
+	lists := detect.StaticLists{"sanctioned": detect.NewValueList("KP")}
 	for b.Loop() {
 		var rules []*detect.Rule
 		for i, one := range strings.SplitAfter(text, "---\n") {
-			rs, _ := detect.Parse(fmt.Sprint(i), []byte(one))
+			rs, faults := detect.Parse(fmt.Sprint(i), []byte(one))
+			if len(faults) > 0 {
+				b.Fatal(faults)
+			}
 			rules = append(rules, rs...)
 		}
-		if len(rules) != 1000 {
-			b.Fatal(len(rules))
+		set, err := detect.Compile(rules, maps, lists)
+		if err != nil || len(set.Rules()) != 1000 {
+			b.Fatal(err)
 		}
 	}
 }
