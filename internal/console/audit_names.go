@@ -72,8 +72,8 @@ func (s *subjects) of(ctx context.Context, ref string) (subject, error) {
 	kind, id := partyKind(ref)
 	out := subject{Kind: kind, ID: id, Name: id, Icon: "info"}
 	switch kind {
-	case "user", "client", "vault", "group":
-		out.Icon = map[string]string{"user": "people", "client": "plug", "vault": "vault", "group": "group"}[kind]
+	case "user", "client", "events_token", "vault", "group":
+		out.Icon = map[string]string{"user": "people", "client": "plug", "events_token": "plug", "vault": "vault", "group": "group"}[kind]
 		name, found, err := s.names.of(ctx, kind, id)
 		out.Name, out.Path = name, pagesOf[kind]+id
 		if !found {
@@ -82,8 +82,8 @@ func (s *subjects) of(ctx context.Context, ref string) (subject, error) {
 		return out, err
 	case "operator":
 		out.Icon, out.Name = "settings", s.c.tr(s.r, "audit.subject.operator", "Name", id)
-	case "item", "session", "case", "scim":
-		out.Icon = map[string]string{"item": "key", "session": "device", "case": "case", "scim": "people"}[kind]
+	case "item", "session", "case", "scim", "events_key":
+		out.Icon = map[string]string{"item": "key", "session": "device", "case": "case", "scim": "people", "events_key": "key"}[kind]
 		out.Name = s.c.tr(s.r, "audit.subject."+kind)
 	case "route":
 		out.Icon = "signin"

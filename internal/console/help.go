@@ -59,6 +59,7 @@ func helpTable() []helpChapter {
 			{"rotate", "/integrations", "nav.integrations", web.Integrations, []string{"save-credentials", "revoke", "vaults"}},
 			{"revoke", "/integrations", "nav.integrations", web.Integrations, []string{"rotate", "holds", "audit"}},
 			{"own-client", "/integrations/directory", "directory.title", web.Integrations, []string{"connect", "scopes", "holds"}},
+			{"events-reporting", "/integrations/events/new", "integrations.events_reporting", web.People, []string{"save-credentials", "revoke", "audit"}},
 		}},
 		{"help.chapter.people", []helpSubject{
 			{"people", "/people", "nav.people", web.Integrations, []string{"groups", "lost-access", "suspend"}},

@@ -19,7 +19,7 @@ import (
 
 func (c *Console) integrationRoutes() []web.Route {
 	may := web.SignedIn(web.Integrations)
-	return []web.Route{
+	return append(c.eventsTokenRoutes(), []web.Route{
 		{Pattern: "GET /integrations", Access: may, Handle: c.integrations},
 		{Pattern: "GET /integrations/directory", Access: may, Handle: c.integrationDirectory},
 		{Pattern: "GET /integrations/oauth/new", Access: may, Handle: c.newIntegration},
@@ -42,7 +42,7 @@ func (c *Console) integrationRoutes() []web.Route {
 		{Pattern: "GET /integrations/{client}/saved", Access: may, Handle: c.ofSecret(c.savedOnce)},
 		{Pattern: "GET /integrations/{client}/kept", Access: may, Handle: c.backToIntegration},
 		{Pattern: "POST /integrations/{client}/kept", Access: may, Handle: c.ofSecret(c.keptOnce)},
-	}
+	}...)
 }
 
 // integrationsPage is the data of pages/integrations.html.
@@ -53,6 +53,7 @@ type integrationsPage struct {
 	Ended   int
 	Unused  int    // scopes of the live applications shown that nothing uses
 	Review  string // the first application that has one
+	Tokens  tokenList
 	span
 }
 
@@ -89,6 +90,9 @@ func (c *Console) integrations(w http.ResponseWriter, r *http.Request) error {
 	data.span = spanOf(r, len(shown))
 	shown = shown[data.From-1 : data.To]
 	names := c.actors(r)
+	if data.Tokens, err = c.eventsTokens(r, data.Revoked, names); err != nil {
+		return err
+	}
 	uses, err := c.OAuth.Activities(r.Context(), who.AccountID, shown)
 	if err != nil {
 		return err

@@ -146,6 +146,15 @@ func (c *Console) revokeTitle(r *http.Request, app oauth.Client) string {
 
 const maxRevokeReason = 1000 // bytes, as in the audit log
 
+// revokeReason is the reason that the form gives; it may be empty.
+func revokeReason(f url.Values) (string, error) {
+	reason := strings.TrimSpace(f.Get("reason"))
+	if len(reason) > maxRevokeReason {
+		return "", problem.InField("reason", "the reason has %d bytes; at most %d are possible", len(reason), maxRevokeReason)
+	}
+	return reason, nil
+}
+
 func (c *Console) revokeIntegration(w http.ResponseWriter, r *http.Request) error {
 	f, err := form(r)
 	if err != nil {
@@ -155,13 +164,12 @@ func (c *Console) revokeIntegration(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	reason := strings.TrimSpace(f.Get("reason"))
-	if len(reason) > maxRevokeReason {
+	reason, err := revokeReason(f)
+	if err != nil {
 		data, errData := c.actionOn(r, "revoke")
 		if errData != nil {
 			return errData
 		}
-		err := problem.InField("reason", "the reason has %d bytes; at most %d are possible", len(reason), maxRevokeReason)
 		return c.again(w, r, page{name: "integration-action", title: c.revokeTitle(r, app), form: f, data: data}, err)
 	}
 	if err := c.OAuth.Revoke(r.Context(), me(r).AccountID, app.ID, auditBy(r, audit.AppRevoke, app.ID).Because(reason)); err != nil {

@@ -19,6 +19,7 @@ import (
 	"holdfast/internal/audit"
 	"holdfast/internal/console"
 	"holdfast/internal/directory"
+	"holdfast/internal/feed"
 	"holdfast/internal/oauth"
 	"holdfast/internal/signin"
 	"holdfast/internal/store"
@@ -32,6 +33,7 @@ type desk struct {
 	db      *store.DB
 	apps    *oauth.Service
 	vaults  *vault.Service
+	events  *feed.Service
 	owner   directory.User
 	person  web.Principal
 	handler http.Handler
@@ -49,15 +51,16 @@ func newDesk(t *testing.T) *desk {
 	d.owner = owner
 	d.person = web.Principal{
 		Actor: "user:" + owner.ID, AccountID: account.ID, UserID: owner.ID, SessionID: "S", Name: "Ines", Account: "Harbour",
-		Roles: []web.Role{web.Member, web.Integrations, web.People, web.Owner}, Fresh: true,
+		Roles: []web.Role{signin.Enrolling, web.Member, web.Integrations, web.People, web.Owner}, Fresh: true,
 	}
 	keys := d.db.Keys()
 	d.apps = &oauth.Service{Store: d.db, Limits: oauth.NewLimits(time.Now), Now: time.Now}
 	d.vaults = &vault.Service{Store: d.db, Keys: keys, Now: time.Now}
+	d.events = &feed.Service{Store: d.db, Keys: keys, URL: "https://api.example", Now: time.Now}
 	c, err := console.New(console.Config{
 		SignIn:    &signin.Service{Store: d.db, Keys: keys, Origin: "http://console.example", Now: time.Now},
 		Directory: &directory.Service{Store: d.db, Keys: keys, Now: time.Now},
-		OAuth:     d.apps, Vaults: d.vaults, Audit: d.db,
+		OAuth:     d.apps, Vaults: d.vaults, Audit: d.db, Feed: d.events,
 		APIURL: "https://api.example", Origin: "http://console.example", Version: "test", Now: time.Now,
 	})
 	if err != nil {

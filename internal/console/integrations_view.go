@@ -185,26 +185,30 @@ func cutUser(actor string) (id string, ok bool) {
 	return actor[len(prefix):], true
 }
 
-// integrationActivity is the live part by itself. If nothing has changed since it was last loaded, nothing
-// is answered, and what is on the page keeps its focus.
+// integrationActivity is the live part by itself.
 func (c *Console) integrationActivity(w http.ResponseWriter, r *http.Request) error {
 	app, err := c.app(r)
 	if err != nil {
 		return err
 	}
-	query := r.URL.Query()
 	if !byHTMX(r) {
 		return redirect(w, r, "/integrations/"+app.ID+"?tab=activity")
 	}
-	live, err := c.live(r, app, query.Get("short") != "", c.actors(r))
+	live, err := c.live(r, app, r.URL.Query().Get("short") != "", c.actors(r))
 	if err != nil {
 		return err
 	}
-	if live.Seen == query.Get("seen") {
+	return c.liveAgain(w, r, live.Seen, "integration-live", page{name: "integration", data: live})
+}
+
+// liveAgain answers with a part of a page that is loaded again and again. If it is what the browser has seen,
+// nothing is answered, and what is on the page keeps its focus.
+func (c *Console) liveAgain(w http.ResponseWriter, r *http.Request, seen, block string, p page) error {
+	if seen == r.URL.Query().Get("seen") {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	return c.part(w, r, "integration-live", page{name: "integration", data: live})
+	return c.part(w, r, block, p)
 }
 
 // actionPage is the data of pages/integration-action.html.

@@ -48,8 +48,11 @@ type span struct {
 
 // spanOf is the part of n rows that the request asks for by its parameter "page". A page that there is
 // not is the last one; what is no number is the first.
-func spanOf(r *http.Request, n int) span {
-	asked, err := strconv.Atoi(r.URL.Query().Get("page"))
+func spanOf(r *http.Request, n int) span { return spanIn(r, "page", n) }
+
+// spanIn is spanOf by another parameter, for a page with several lists.
+func spanIn(r *http.Request, param string, n int) span {
+	asked, err := strconv.Atoi(r.URL.Query().Get(param))
 	if err != nil {
 		asked = 1
 	}
@@ -57,10 +60,10 @@ func spanOf(r *http.Request, n int) span {
 	start := min(max(asked, 1)-1, max(n-1, 0)/onPage) * onPage
 	s := span{From: start + 1, To: min(start+onPage, n), Of: n}
 	if start > 0 {
-		s.First = here(r, "page", "")
+		s.First = here(r, param, "")
 	}
 	if s.To < n {
-		s.Next = here(r, "page", start/onPage+2)
+		s.Next = here(r, param, start/onPage+2)
 	}
 	return s
 }

@@ -22,7 +22,7 @@ func (c *Console) names(r *http.Request) *names {
 	return &names{c: c, who: viewer(r), known: map[string]string{}}
 }
 
-// of is the name of a user, client, vault or group. It is not found if it is there no more, or is not for
+// of is the name of a user, client, events token, vault or group. It is not found if it is there no more, or is not for
 // who looks.
 func (n *names) of(ctx context.Context, kind, id string) (name string, found bool, err error) {
 	ref := kind + ":" + id
@@ -37,6 +37,9 @@ func (n *names) of(ctx context.Context, kind, id string) (name string, found boo
 	case "client":
 		app, failed := n.c.OAuth.Client(ctx, n.who.AccountID, id)
 		name, err = app.Name, failed
+	case "events_token":
+		t, failed := n.c.Feed.Token(ctx, n.who.AccountID, id)
+		name, err = t.Name, failed
 	case "vault":
 		v, failed := n.c.Vaults.Vault(ctx, n.who, id)
 		name, err = v.Name, failed

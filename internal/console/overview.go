@@ -46,6 +46,7 @@ type ownOverview struct {
 type accountOverview struct {
 	Counts  directory.Counts
 	Apps    appFigures
+	Ending  tokensEnding
 	SignIns signInFigures
 	Chart   *signInChart // nil: nothing to draw
 	Holds   []openHold   // the newest
@@ -126,6 +127,11 @@ func (c *Console) accountOverview(r *http.Request) (*accountOverview, error) {
 	if o.Apps, err = c.appFigures(r); err != nil {
 		return nil, err
 	}
+	tokens, err := c.Feed.Tokens(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	o.Ending = ending(tokens, c.Now())
 	if o.SignIns, o.Chart, err = c.signIns(r); err != nil {
 		return nil, err
 	}
@@ -210,6 +216,9 @@ func accountSteps(o *accountOverview) []step {
 	}
 	if o.Apps.Unused > 0 {
 		steps = append(steps, step{Kind: "scopes", Icon: "plug", Path: "/integrations", Count: o.Apps.Unused})
+	}
+	if o.Ending.Count > 0 {
+		steps = append(steps, step{Kind: "events_token", Icon: "clock", Path: eventsTokenPage + o.Ending.First.ID, Count: o.Ending.Count})
 	}
 	if o.Counts.Invited > 0 {
 		steps = append(steps, step{Kind: "invited", Icon: "people", Path: "/people?state=invited", Count: o.Counts.Invited})

@@ -42,7 +42,7 @@ func (p *parties) of(ctx context.Context, actor string) (party, error) {
 }
 
 // pagesOf is where what has a page has it; the ID follows.
-var pagesOf = map[string]string{"user": "/people/", "client": "/integrations/", "vault": "/vaults/", "group": "/groups/"}
+var pagesOf = map[string]string{"user": "/people/", "client": "/integrations/", "events_token": eventsTokenPage, "vault": "/vaults/", "group": "/groups/"}
 
 // partyKind splits an actor, a target or a holder into its kind and its ID.
 func partyKind(text string) (kind, id string) {

@@ -66,7 +66,9 @@ func categoryFields(c vault.Category) []string {
 }
 
 // alwaysSecret reports whether the field is concealed whatever a form says.
-func alwaysSecret(name string) bool { return name == "client_secret" || name == "password" }
+func alwaysSecret(name string) bool {
+	return slices.Contains([]string{"client_secret", "token", "password"}, name)
+}
 
 // spareRows are how many empty rows there are at least for further fields.
 const (

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"holdfast/internal/audit"
-	"holdfast/internal/problem"
 	"holdfast/internal/vault"
 	"holdfast/internal/web"
 )
@@ -141,17 +140,17 @@ func safeLink(text string) string {
 	return u.String()
 }
 
-// appOf is the application of an item's link, for who may see applications.
+// appOf is the application or events token of an item's link, for who may see these.
 func (c *Console) appOf(r *http.Request, link string) (path, name string, err error) {
-	id, ok := strings.CutPrefix(link, "client:")
-	if !ok || !me(r).Has(web.Integrations) {
+	kind, id := partyKind(link)
+	if kind != "client" && kind != "events_token" || !me(r).Has(web.Integrations) {
 		return "", "", nil
 	}
-	app, err := c.OAuth.Client(r.Context(), me(r).AccountID, id)
-	if problem.Is(err, problem.NotFound) {
-		return "", "", nil
+	name, found, err := c.names(r).of(r.Context(), kind, id)
+	if err != nil || !found {
+		return "", "", err
 	}
-	return "/integrations/" + url.PathEscape(id), app.Name, err
+	return pagesOf[kind] + url.PathEscape(id), name, nil
 }
 
 func (c *Console) backToItem(w http.ResponseWriter, r *http.Request) error {

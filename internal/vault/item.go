@@ -15,6 +15,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"holdfast/internal/problem"
+	"holdfast/internal/seal"
 )
 
 // Category says what an item is for.
@@ -37,7 +38,7 @@ type Field struct {
 // Names lists the fields that have a meaning of their own.
 func Names() []string {
 	return []string{
-		"client_id", "client_secret", "account_id", "token_url", "base_url", "scopes",
+		"client_id", "client_secret", "account_id", "token_url", "base_url", "scopes", "token", "features", "expires",
 		"username", "password", "url", "notes",
 	}
 }
@@ -50,7 +51,7 @@ type Item struct {
 	Category  Category
 	Title     string
 	Fields    []Field
-	Link      string // "client:<uuid>" of the application whose credentials it holds, or empty
+	Link      string // "client:<uuid>" of the application whose credentials it holds, "events_token:<id>", or empty
 	Version   int    // from 1
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -157,9 +158,13 @@ func checkTitle(title string) error {
 }
 
 func checkLink(link string) error {
-	id, ok := strings.CutPrefix(link, "client:")
-	if link != "" && (!ok || uuid.Validate(id) != nil || len(id) != len(uuid.Nil.String())) {
-		return problem.InField("link", "%q is no link to an application, such as client:%s", link, uuid.Nil)
+	kind, id, _ := strings.Cut(link, ":")
+	switch {
+	case link == "":
+	case kind == "client" && uuid.Validate(id) == nil && len(id) == len(uuid.Nil.String()):
+	case kind == "events_token" && seal.ValidID(id):
+	default:
+		return problem.InField("link", "%q is no link to an application, such as client:%s, or to an events token, such as events_token:%s", link, uuid.Nil, strings.Repeat("A", 26))
 	}
 	return nil
 }

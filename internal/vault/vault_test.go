@@ -65,6 +65,8 @@ func TestNewItemCheck(t *testing.T) {
 		{"label with a tab", vault.NewItem{Category: vault.Login, Title: "Root", Fields: []vault.Field{{Name: "pin", Label: "a\tb", Value: "1"}}}, "pin"},
 		{"long label", vault.NewItem{Category: vault.Login, Title: "Root", Fields: []vault.Field{{Name: "pin", Label: long(101), Value: "1"}}}, "pin"},
 		{"link to a page", vault.NewItem{Category: vault.Login, Title: "Root", Fields: value("url", "v"), Link: "https://a.example"}, "link"},
+		{"link to an events token", vault.NewItem{Category: vault.Login, Title: "Root", Fields: value("url", "v"), Link: "events_token:ABCDEFGHIJKLMNOPQRSTUVWXYZ"}, ""},
+		{"link to half an events token", vault.NewItem{Category: vault.Login, Title: "Root", Fields: value("url", "v"), Link: "events_token:ABCDEF"}, "link"},
 		{"link to nothing", vault.NewItem{Category: vault.Login, Title: "Root", Fields: value("url", "v"), Link: "client:"}, "link"},
 		{"link in another form", vault.NewItem{Category: vault.Login, Title: "Root", Fields: value("url", "v"), Link: "client:{6b0f7c52-83de-4e1a-9c47-2a5d91e0f3b8}"}, "link"},
 	} {
