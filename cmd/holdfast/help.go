@@ -132,6 +132,12 @@ Every line is checked before anything happens, and each one that is refused is r
 			[]string{
 				"holdfast group remove Administrators tomas@example.org",
 			}},
+		"events tail": {`Shows what happens in an account, one line each, oldest first: time, result, who, what more closely, from where and with which program. It reads the database and works beside a running server, or without one. With --json each line is the event as version 2 of the Events API has it. Ctrl-C ends it.`,
+			[]string{
+				"holdfast events tail",
+				"holdfast events tail --stream signinattempts --since 1h",
+				"holdfast events tail --since 24h --no-follow --json > events.jsonl",
+			}},
 		"audit verify": {`Reads every chain from the first entry to the head. If one was changed, removed, moved or added by something other than Holdfast, this says where, and the exit code is 5. An export can be verified anywhere, without keys or database: its entries among each other.`,
 			[]string{
 				"holdfast audit verify",

@@ -61,6 +61,7 @@ type cli struct {
 	User    userCmd    `cmd:"" group:"manage" help:"Manage people."`
 	Group   groupCmd   `cmd:"" group:"manage" help:"Manage groups and who is in them; the built-in ones are the roles."`
 
+	Events  eventsCmd  `cmd:"" group:"keep" help:"Show sign-ins, uses of vault items and changes as they happen."`
 	Audit   auditCmd   `cmd:"" group:"keep" help:"Verify and export the audit log."`
 	Doctor  doctorCmd  `cmd:"" group:"keep" help:"Check configuration, keys, database and audit log, and say what to do."`
 	Migrate migrateCmd `cmd:"" group:"keep" help:"Bring the database to the version of this binary."`
