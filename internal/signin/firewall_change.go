@@ -79,7 +79,7 @@ func (s *Service) RemoveRule(ctx context.Context, accountID, id string, g Guard,
 func (s *Service) changeRules(ctx context.Context, r Rule, g Guard, by audit.Entry, change func([]Rule) ([]Rule, error)) (Rule, error) {
 	var here origin.Location
 	if g.Client != nil {
-		here = s.locate(*g.Client)
+		here = s.Locate(*g.Client)
 	}
 	stored, err := s.Store.ChangeRules(ctx, r.AccountID, func(rules []Rule) ([]Rule, error) {
 		next, err := change(rules)
@@ -222,4 +222,10 @@ func alone(rules []Rule, r Rule) error {
 
 func errNoRule(id string) error {
 	return problem.New(problem.NotFound, "no firewall rule %q; somebody may have removed it", bounded(id, 40))
+}
+
+// LockedOut returns the rule that would deny the browser; false if it could sign in.
+func (s *Service) LockedOut(rules []Rule, c Client) (Rule, bool) {
+	r, ok := Match(rules, s.Locate(c), c.Address)
+	return r, ok && r.Action == Deny
 }

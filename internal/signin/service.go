@@ -148,11 +148,12 @@ func (s *Service) fail(ctx context.Context, c Client, p Person, m Method, cat Ca
 func (s *Service) attempt(c Client, p Person, m Method, cat Category, t Type) Attempt {
 	return Attempt{
 		ID: seal.NewID(), AccountID: p.AccountID, At: s.Now().UTC(), Category: cat, Type: t,
-		UserID: p.UserID, Name: p.DisplayName, Email: p.Email, Method: m, Client: c, Location: s.locate(c),
+		UserID: p.UserID, Name: p.DisplayName, Email: p.Email, Method: m, Client: c, Location: s.Locate(c),
 	}
 }
 
-func (s *Service) locate(c Client) origin.Location {
+// Locate is where a browser is, as far as anybody knows.
+func (s *Service) Locate(c Client) origin.Location {
 	if s.Places == nil {
 		return origin.Location{}
 	}
