@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,13 +24,27 @@ import (
 // Clients that nobody here wrote. The programs in test/clients check every answer; README.md there
 // says what each is about.
 
-func TestClientBruno(t *testing.T)        { runClient(t, "bruno.mjs") }
-func TestClientNodeRED(t *testing.T)      { runClient(t, "node-red.mjs") }
-func TestClientOpenIDClient(t *testing.T) { runClient(t, "openid-client.mjs") }
-func TestClientSimpleOAuth2(t *testing.T) { runClient(t, "simple-oauth2.mjs") }
+func TestClientBruno(t *testing.T)         { runClient(t, "bruno.mjs") }
+func TestClientNodeRED(t *testing.T)       { runClient(t, "node-red.mjs") }
+func TestClientNodeREDEvents(t *testing.T) { runClient(t, "node-red-events.mjs") }
+func TestClientOpenIDClient(t *testing.T)  { runClient(t, "openid-client.mjs") }
+func TestClientSimpleOAuth2(t *testing.T)  { runClient(t, "simple-oauth2.mjs") }
 
 // TestClientJavaScriptDocument runs the programs that docs/integrations/javascript.md prints.
 func TestClientJavaScriptDocument(t *testing.T) { runClient(t, "javascript.mjs") }
+
+// TestClientBrunoEvents runs a collection that only reads.
+func TestClientBrunoEvents(t *testing.T) {
+	dir := clientsDir(t)
+	t.Parallel()
+	in, somebody := startWithPeople(t)
+	runProgram(t, in, somebody, in.EventsToken(t), dir, "bruno-events.mjs")
+	for _, route := range []string{"POST /api/v2/signinattempts", "POST /api/v1/itemusages", "GET /api/v3/auditevents"} {
+		if !strings.Contains(in.Log.String(), route) {
+			t.Errorf("the program says that all went well, and the log has no %s", route)
+		}
+	}
+}
 
 // runClient runs a program of test/clients against a fresh server and fails if it does, or if it left
 // no trace in the audit log.
@@ -37,8 +52,17 @@ func runClient(t *testing.T, program string) {
 	dir := clientsDir(t)
 	t.Parallel()
 	in, somebody := startWithPeople(t)
+	token := in.EventsToken(t)
 	before := storetest.Verify(t, in.Store(), in.Account.ID)
+	runProgram(t, in, somebody, token, dir, program)
+	if after := storetest.Verify(t, in.Store(), in.Account.ID); after == before {
+		t.Errorf("node %s says that all went well, and the audit log has no entry of it", program)
+	}
+}
 
+// runProgram runs a program with all that the programs take.
+func runProgram(t *testing.T, in *servertest.Instance, somebody directory.User, eventsToken, dir, program string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", program)
@@ -49,15 +73,13 @@ func runClient(t *testing.T, program string) {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir(),
 		"BASE_URL=" + in.URL, "ACCOUNT_ID=" + in.Account.ID, "USER_ID=" + somebody.ID,
 		"CLIENT_ID=" + in.Credentials.Client.ID, "CLIENT_SECRET=" + in.Credentials.Secret.Reveal(),
+		"EVENTS_TOKEN=" + eventsToken,
 	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("node %s: %v\n%s", program, err, out)
 	}
 	t.Logf("%s", out)
-	if after := storetest.Verify(t, in.Store(), in.Account.ID); after == before {
-		t.Errorf("node %s says that all went well, and the audit log has no entry of it", program)
-	}
 }
 
 // clientsDir is test/clients, where npm ci has been run.

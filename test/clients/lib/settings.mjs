@@ -8,8 +8,17 @@ const names = {
   user: 'USER_ID', // whom to suspend and bring back
 }
 
-/** The five settings; says which are missing, all at once. */
+/** The five settings of a client of the Users API; says which are missing, all at once. */
 export function settings(env = process.env) {
+  return read(names, env)
+}
+
+/** The same, with the token of a client of the Events API: the five are what it takes to make something happen. */
+export function eventsSettings(env = process.env) {
+  return read({ ...names, eventsToken: 'EVENTS_TOKEN' }, env)
+}
+
+function read(names, env) {
   const missing = Object.values(names).filter((name) => !env[name])
   if (missing.length > 0) {
     throw new Error(`missing in the environment: ${missing.join(', ')}; take the values from "holdfast demo --json"`)
@@ -26,9 +35,9 @@ export const generations = [
 ]
 
 /** Runs a client's steps; whatever goes wrong ends in one message and exit code 1. */
-export async function main(client, run) {
+export async function main(client, run, read = settings) {
   try {
-    await run(settings(), (step) => console.log(`${client}: ok: ${step}`))
+    await run(read(), (step) => console.log(`${client}: ok: ${step}`))
     console.log(`${client}: passed`)
   } catch (err) {
     console.error(`${client}: FAILED: ${describe(err)}`)
