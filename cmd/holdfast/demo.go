@@ -70,7 +70,7 @@ func (c *demoCmd) serve(ctx context.Context, cfg config.Config, std stdio, keep 
 		base := s.URL()
 		err = printJSON(std, demoJSON{
 			BaseURL: base, ConsoleURL: s.ConsoleURL() + "/", DataDir: cfg.Data, AccountID: d.Account.ID, ClientID: d.Credentials.Client.ID,
-			ClientSecret: d.Credentials.Secret.Reveal(), OwnerEmail: d.Owner.Email, OwnerPassword: d.Password.Reveal(),
+			ClientSecret: d.Credentials.Secret.Reveal(), EventsToken: d.EventsToken.Text.Reveal(), OwnerEmail: d.Owner.Email, OwnerPassword: d.Password.Reveal(),
 		})
 	} else {
 		err = introduce(std, s, cfg.Data, keep, d)
@@ -109,6 +109,7 @@ type demoJSON struct {
 	AccountID    string `json:"account_id"`
 	ClientID     string `json:"client_id"`
 	ClientSecret string `json:"client_secret"`
+	EventsToken  string `json:"events_token"`
 	OwnerEmail   string `json:"owner_email"`
 
 	OwnerPassword string `json:"owner_password"`

@@ -68,6 +68,26 @@ func lessons() map[string]lesson {
 			[]string{
 				"holdfast app revoke 6f1c2d7e-94ab-4c61-b0de-52f3a8e91764",
 			}},
+		"events-token create": {`The token is a JWT from which shippers read where to send their calls, and which kinds of events it is good for: signinattempts, itemusages, auditevents (default: all of them). It can change nothing. It is shown this once and stored as a hash; put it into a vault at once. Where to send calls is base_url of the configuration.`,
+			[]string{
+				"holdfast events-token create --name SIEM",
+				"holdfast events-token create --name SIEM --feature signinattempts --feature auditevents --expires 180d",
+				"holdfast events-token create --name SIEM --expires never --json",
+			}},
+		"events-token list": {`Tokens that were revoked or have expired are listed too, since the audit log names them.`,
+			[]string{
+				"holdfast events-token list",
+				"holdfast events-token list --json",
+			}},
+		"events-token revoke": {`When this has returned, no request that starts later succeeds with the token, on any server. It cannot be undone; create a new token instead.`,
+			[]string{
+				"holdfast events-token revoke ABCDEFGHIJKLMNOPQRSTUVWXYZ --reason 'sent by mail'",
+			}},
+		"events-token rotate-key": {`Makes a new key, with which tokens are signed from now on. Tokens that were signed with earlier keys stay good, unless --revoke-tokens is given: then every token of every account is revoked, which is what to do if a key may be known to others.`,
+			[]string{
+				"holdfast events-token rotate-key",
+				"holdfast events-token rotate-key --revoke-tokens",
+			}},
 		"user add": {`An email can be used once in an account, letter case ignored.`,
 			[]string{
 				"holdfast user add --email mira@example.org --name 'Mira Oduya' --group Security",

@@ -58,8 +58,11 @@ type cli struct {
 
 	Account accountCmd `cmd:"" group:"manage" help:"Create and list accounts."`
 	App     appCmd     `cmd:"" group:"manage" help:"Manage OAuth applications, by which security platforms use the Users API."`
-	User    userCmd    `cmd:"" group:"manage" help:"Manage people."`
-	Group   groupCmd   `cmd:"" group:"manage" help:"Manage groups and who is in them; the built-in ones are the roles."`
+
+	EventsToken eventsTokenCmd `cmd:"" group:"manage" help:"Manage events tokens, with which a SIEM reads the Events API."`
+
+	User  userCmd  `cmd:"" group:"manage" help:"Manage people."`
+	Group groupCmd `cmd:"" group:"manage" help:"Manage groups and who is in them; the built-in ones are the roles."`
 
 	Events  eventsCmd  `cmd:"" group:"keep" help:"Show sign-ins, uses of vault items and changes as they happen."`
 	Audit   auditCmd   `cmd:"" group:"keep" help:"Verify and export the audit log."`

@@ -154,11 +154,14 @@ Errors, logs and progress go to standard error. Colours and progress bars are fo
 | ` + "`account create`" + ` | ` + "`account_id`, `owner_id`, `setup_url`" + ` (one-time; empty with ` + "`--owner-password-stdin`" + `) |
 | ` + "`app create`, `app rotate`" + ` | ` + "`account_id`, `client_id`, `client_secret` (shown this once), `scopes`, `token_url`, `users_url`" + ` |
 | ` + "`app show`, `app revoke`" + ` | ` + "`account_id`, `client_id`, `name`, `description`, `redirect_url`, `scopes`, `state`, `create_time`, `created_by`, `secrets`, `last_use_time`, `revoke_time`" + ` |
+| ` + "`events-token create`" + ` | ` + "`account_id`, `token_id`, `token` (shown this once), `features`, `base_url`, `expires_at` (left out: never)" + ` |
+| ` + "`events-token revoke`" + ` | ` + "`account_id`, `token_id`, `name`, `features`, `state`, `create_time`, `created_by`, `expires_at`, `revoke_time`" + ` |
+| ` + "`events-token rotate-key`" + ` | ` + "`key_id`, `revoked`" + ` |
 | ` + "`user add`, `show`, `suspend`, `reactivate`, `remove`" + ` | the person as the Users API shows one |
 | ` + "`user import`" + ` | ` + "`account_id`, `dry_run`, `lines`, `accepted`, `refused`, `imported`, `seconds`, `errors`" + ` (the first 100: ` + "`line`, `email`, `reason`" + `) |
 | ` + "`group create`, `show`, `add`, `remove`" + ` | ` + "`account_id`, `group_id`, `name`, `kind`" + `, and people as ` + "`results`" + ` |
 | ` + "`audit verify`, `doctor`" + ` | ` + "`ok`, `results`" + ` |
-| ` + "`demo`" + ` | ` + "`base_url`, `console_url`, `data_dir`, `account_id`, `client_id`, `client_secret`, `owner_email`, `owner_password`" + `, when it is ready |
+| ` + "`demo`" + ` | ` + "`base_url`, `console_url`, `data_dir`, `account_id`, `client_id`, `client_secret`, `events_token`, `owner_email`, `owner_password`" + `, when it is ready |
 
 ## Exit codes
 

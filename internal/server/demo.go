@@ -5,22 +5,25 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/text/unicode/norm"
 
 	"holdfast/internal/audit"
 	"holdfast/internal/directory"
+	"holdfast/internal/feed"
 	"holdfast/internal/oauth"
 	"holdfast/internal/seal"
 	"holdfast/internal/vault"
 )
 
-// Demo is a made-up company, with one OAuth application that may do everything.
+// Demo is a made-up company, with one OAuth application that may do everything, and an events token.
 type Demo struct {
 	Account     directory.Account
 	Owner       directory.User
 	Password    seal.Secret // the owner's
 	Credentials oauth.Credentials
+	EventsToken feed.Issued // for all kinds of events
 	People      int
 	Attempts    int            // to sign in, during the last month
 	Somebody    directory.User // an ordinary person to try things on
@@ -88,6 +91,10 @@ func (s *Server) SeedDemo(ctx context.Context) (Demo, error) {
 	}, by)
 	if err != nil {
 		return d, fmt.Errorf("create demo application: %w", err)
+	}
+	d.EventsToken, err = s.feed.Issue(ctx, account, feed.NewToken{Name: "Demo SIEM", Features: feed.Streams(), Life: 90 * 24 * time.Hour}, by)
+	if err != nil {
+		return d, fmt.Errorf("issue demo events token: %w", err)
 	}
 	return d, nil
 }
