@@ -72,6 +72,7 @@ func furnished(t *testing.T) (h *house, pages map[string]string) {
 	if err == nil {
 		t.Fatal("signed in with a wrong password")
 	}
+	last := tries(t, h, 120, mira, sol)
 	holds, err := h.Store().Holds(ctx, account, mira.ID)
 	must(err)
 	i, p, g, v := "/integrations/"+app.Client.ID, "/people/"+mira.ID, "/groups/"+group.ID, "/vaults/"+box.ID
@@ -87,6 +88,8 @@ func furnished(t *testing.T) (h *house, pages map[string]string) {
 		"item-archive": v + "/items/" + item.ID + "/archive", "item-login": v + "/items/new?category=Login",
 		"item": v + "/items/" + item.ID, "item-new": v + "/items/new", "item-edit": v + "/items/" + item.ID + "/edit",
 		"audit": "/audit", "audit-filtered": "/audit?outcome=refused", "settings": "/settings", "profile": "/profile", "profile-password": "/profile/password", "profile-passkey": "/profile/passkeys/new",
+		"sign-ins": "/sign-ins", "sign-ins-filtered": "/sign-ins?q=mira&result=failed&time=range&from=2020-01-01", "sign-ins-none": "/sign-ins?q=10.0.0.0%2F8",
+		"sign-in-event": fmt.Sprintf("/sign-ins/%d-%s", last.At.UnixMicro(), last.ID), "sign-in-reported": "/sign-ins?result=firewall_reported_success",
 		"help": "/help", "help-search": "/help?q=secret", "help-topic": "/help/scopes", "not-found": "/nothing-here",
 	}
 }
@@ -149,7 +152,7 @@ func look(t *testing.T, tab *browsertest.Tab, lang, name, path string) {
 // TestBrowserFirstLoad counts what a first visit fetches: at most six requests and 100 kB, compressed.
 func TestBrowserFirstLoad(t *testing.T) {
 	h, pages := furnished(t)
-	for _, name := range []string{"overview", "integrations", "integration", "people", "person-suspended", "vaults", "audit", "settings", "profile", "help"} {
+	for _, name := range []string{"overview", "integrations", "integration", "people", "person-suspended", "vaults", "audit", "sign-ins", "settings", "profile", "help"} {
 		t.Run(name, func(t *testing.T) {
 			tab := h.signedIn(t, h.Owner)
 			tab.Go(pages[name])
