@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -103,6 +104,7 @@ func signedOut() map[string]string {
 // axe-core finds nothing, nothing is cut off at 360 pixels, the first load is small, and a picture is taken.
 func TestBrowserPages(t *testing.T) {
 	h, pages := furnished(t)
+	maps.Copy(pages, h.eventsPages(t))
 	for _, lang := range []string{"en", "de"} {
 		t.Run(lang, func(t *testing.T) {
 			in := h.signedIn(t, h.Owner, browsertest.Lang(lang), browsertest.Wide())
