@@ -59,7 +59,7 @@ func TestExactlyOnce(t *testing.T) {
 			done := make(chan struct{})
 			go func() { writing.Wait(); close(done) }()
 
-			habits := []habit{{limit: 1000}, {limit: 1}, {limit: 7, wait: true}, {limit: 1000, wait: true, other: true}, {limit: 50, v1: true, other: true}}
+			habits := []habit{{limit: 1000}, {limit: 20}, {limit: 7, wait: true}, {limit: 1000, wait: true, other: true}, {limit: 50, v1: true, other: true}}
 			seen := make([][]string, len(habits))
 			var reading sync.WaitGroup
 			for i, h := range habits {
