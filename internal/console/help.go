@@ -68,6 +68,10 @@ func helpTable() []helpChapter {
 			{"groups", "/groups", "nav.groups", web.Integrations, []string{"roles", "people", "vaults"}},
 			{"roles", "/groups", "nav.groups", web.Integrations, []string{"groups", "people", "settings"}},
 		}},
+		{"help.chapter.signals", []helpSubject{
+			{"sign-in-events", "/sign-ins", "nav.sign_ins", web.Integrations, []string{"firewall", "events-reporting", "suspend"}},
+			{"firewall", "/firewall", "nav.firewall", web.Integrations, []string{"sign-in-events", "roles", "events-reporting"}},
+		}},
 		{"help.chapter.account", []helpSubject{
 			{"vaults", "/vaults", "nav.vaults", web.Member, []string{"save-credentials", "groups", "audit"}},
 			{"audit", "/audit", "nav.audit", web.Integrations, []string{"holds", "vaults", "roles"}},
