@@ -152,6 +152,22 @@ func (f *features) learnHabits() {
 	}
 }
 
+// pardon learns from a success what was not learned when it came.
+func (f *features) pardon() error {
+	if f.who == "" || !f.timed || !f.event.Succeeded() {
+		return f.err
+	}
+	for _, l := range [...]*loaded[placeProfile, *placeProfile]{&f.place, &f.area} {
+		if p := l.get(f); p != nil {
+			p.succeeded.see(f.whoHash, f.at)
+			l.put(f)
+		}
+	}
+	f.learnHabits()
+	store(f, f.who, &f.person)
+	return f.err
+}
+
 // anonymity is the key under which it is remembered that somebody came from an anonymous network, or not.
 func anonymity(anonymous bool) uint64 {
 	if anonymous {
