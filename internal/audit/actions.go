@@ -41,6 +41,12 @@ const (
 	FirewallRemove Action = "firewall.remove"
 	FirewallOrder  Action = "firewall.order" // which rule is looked at first
 
+	SourceAdd    Action = "source.add"
+	SourceUpdate Action = "source.update" // also a name by which it calls a person
+	SourceRemove Action = "source.remove"
+	SourcePause  Action = "source.pause"  // by a person, or because its token is not accepted
+	SourceRotate Action = "source.rotate" // a new secret, or another token
+
 	AccessRefuse Action = "access.refuse" // a request without the credentials or the permission it needs
 
 	AuditExport Action = "audit.export"
