@@ -9,9 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/text/collate"
 	"golang.org/x/text/language"
-	"golang.org/x/text/language/display"
 
 	"holdfast/internal/origin"
 	"holdfast/internal/problem"
@@ -38,7 +36,7 @@ type signInsPage struct {
 	Results   []string
 	Methods   []signin.Method
 	Times     []string
-	Countries []signInCountry
+	Countries []choice
 	Days      bool // the days are to be entered
 
 	Count     int
@@ -68,9 +66,6 @@ type signInChip struct{ Label, Without string }
 
 // signInField is a parameter to be sent again.
 type signInField struct{ Name, Value string }
-
-// signInCountry is a country to choose.
-type signInCountry struct{ Code, Name string }
 
 // countriesFor is how far back events say which countries there are to choose from.
 const countriesFor = 90 * 24 * time.Hour
@@ -194,7 +189,7 @@ func (c *Console) signInChips(r *http.Request, asked url.Values, s signInSearch)
 }
 
 // signInCountries are the countries of the last 90 days and the one that is chosen, in the order of their names.
-func (c *Console) signInCountries(r *http.Request, chosen string) ([]signInCountry, error) {
+func (c *Console) signInCountries(r *http.Request, chosen string) ([]choice, error) {
 	account, now := me(r).AccountID, c.Now()
 	codes, ok := c.countries.get(account, now)
 	if !ok {
@@ -207,28 +202,22 @@ func (c *Console) signInCountries(r *http.Request, chosen string) ([]signInCount
 	if region, err := language.ParseRegion(chosen); err == nil && len(chosen) == 2 && !slices.Contains(codes, region.String()) {
 		codes = append(slices.Clip(codes), region.String())
 	}
-	all := make([]signInCountry, 0, len(codes))
+	all := make([]choice, 0, len(codes))
 	for _, code := range codes {
-		all = append(all, signInCountry{code, c.country(r, code)})
+		all = append(all, choice{code, c.country(r, code)})
 	}
-	order := collate.New(language.Make(c.catalogue.languageOf(r)))
-	slices.SortFunc(all, func(a, b signInCountry) int { return order.CompareString(a.Name, b.Name) })
-	return all, nil
+	return sorted(c.catalogue.languageOf(r), all), nil
 }
 
-// country is the name of a country in the language of the request; what has none is its own name.
+// country is the name of a country in the language of the request.
 func (c *Console) country(r *http.Request, code string) string {
-	region, err := language.ParseRegion(code)
-	if err != nil {
-		return code
-	}
-	return cmp.Or(display.Regions(language.Make(c.catalogue.languageOf(r))).Name(region), code)
+	return countryName(c.catalogue.languageOf(r), code)
 }
 
 // place is where it was, as far as is known.
 func (c *Console) place(r *http.Request, l origin.Location) string {
 	var parts []string
-	for _, part := range []string{l.City, cmp.Or(c.country(r, l.Country), l.Country)} {
+	for _, part := range []string{l.City, c.country(r, l.Country)} {
 		if part != "" {
 			parts = append(parts, part)
 		}

@@ -126,7 +126,7 @@ func (c *Console) ruleOf(r *http.Request, a signin.Attempt) string {
 
 // ruleValue is the value of a rule as it is said: the name of a country or a continent, an address, or everywhere.
 func (c *Console) ruleValue(r *http.Request, value string) string {
-	if text, ok := c.catalogue.lookup(c.catalogue.languageOf(r), "sign_ins.continent."+value); ok {
+	if text, ok := c.catalogue.lookup(c.catalogue.languageOf(r), "firewall.continent."+value); ok {
 		return text
 	}
 	if value == "" {
