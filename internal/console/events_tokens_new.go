@@ -19,7 +19,7 @@ import (
 // eventsTokenForm is the data of pages/events-token-form.html.
 type eventsTokenForm struct {
 	Features []feed.Stream
-	Lives    []string // in days; "0" is for ever
+	Lives    []string // in days, the shortest first; "0" is for ever
 }
 
 // formFeatures are the kinds of events in the order in which the form has them: what is asked for most first.
@@ -46,8 +46,11 @@ func lifeOf(days string) (time.Duration, error) {
 func (c *Console) tokenForm(r *http.Request, f url.Values) page {
 	data := eventsTokenForm{Features: formFeatures()}
 	for _, life := range feed.Lives() {
-		data.Lives = append(data.Lives, daysOf(life))
+		if life > 0 {
+			data.Lives = append(data.Lives, daysOf(life))
+		}
 	}
+	data.Lives = append(data.Lives, daysOf(0))
 	return page{name: "events-token-form", title: c.tr(r, "events_token_form.title"), form: f, data: data}
 }
 
