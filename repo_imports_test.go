@@ -37,6 +37,8 @@ var mayImport = map[string]string{
 	"usersapi":         "",                                          // public: needs nothing of ours
 	"eventsapi":        "",                                          // public: needs nothing of ours
 	"docs/openapi":     "",                                          // the documents, embedded
+
+	"internal/detect/rules": "", // the rule pack, embedded
 }
 
 const domains = "signin directory oauth vault feed signals detect respond"

@@ -68,12 +68,16 @@ type Result struct {
 type Growth struct {
 	ID    string
 	Rule  string
+	Level Level
 	Last  time.Time
 	Count int64
 }
 
-// NewEngine makes an engine for rules. The error names a feature that does not exist.
+// NewEngine makes an engine for rules. The error is Faults: features that do not exist.
 func NewEngine(c Config) (*Engine, error) {
+	if faults := CheckFeatures(c.Set); len(faults) > 0 {
+		return nil, faults
+	}
 	x := &Engine{
 		set: c.Set, suppress: cmp.Or(c.Suppress, time.Hour), lateness: c.Lateness,
 		features: features{memory: c.Memory, people: c.People},
@@ -84,11 +88,7 @@ func NewEngine(c Config) (*Engine, error) {
 		all[f.Name] = f
 	}
 	for _, source := range c.Set.Sources() {
-		l, err := x.lens(source, all)
-		if err != nil {
-			return nil, err
-		}
-		x.lenses[source] = l
+		x.lenses[source] = x.lens(source, all)
 	}
 	for _, r := range c.Set.rules {
 		x.versions = append(x.versions, r.Version())
@@ -105,17 +105,8 @@ func wanted(r *Rule) []string {
 			names[name] = true
 		}
 	}
-	var walk func(e *expr)
-	walk = func(e *expr) {
-		if e.atom != nil {
-			add(e.atom.field)
-		}
-		for _, k := range e.kids {
-			walk(k)
-		}
-	}
-	if r.detection != nil && r.detection.condition != nil {
-		walk(r.detection.condition)
+	if r.detection != nil {
+		eachAtom(r.detection.condition, func(a *atom) { add(a.field) })
 	}
 	for _, name := range r.Fields {
 		add(name)
@@ -299,7 +290,7 @@ func (x *Engine) collect(res *Result, present *witness) (serious bool, err error
 		}
 		if x.stands(r) {
 			rule := x.set.rules[r.rule]
-			res.Grown = append(res.Grown, Growth{ID: r.id(rule), Rule: rule.Key(), Last: r.last, Count: r.count})
+			res.Grown = append(res.Grown, Growth{ID: r.id(rule), Rule: rule.Key(), Level: rule.Level, Last: r.last, Count: r.count})
 		}
 	}
 	for _, r := range w.begun {

@@ -1,8 +1,14 @@
 package detect
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
 	"strings"
 
 	"holdfast/internal/signals"
@@ -62,6 +68,99 @@ func sourceOf(e *signals.Event) string {
 	return e.Source
 }
 
+// maxList keeps a list in memory.
+const maxList = 8 << 20
+
+// ReadLists reads the lists of a folder of rules: lists/NAME.txt, an entry a line; # begins a comment. A
+// folder without any has none.
+func ReadLists(fsys fs.FS) (StaticLists, error) {
+	lists := StaticLists{}
+	files, err := fs.Glob(fsys, "lists/*.txt")
+	if err != nil {
+		return nil, fmt.Errorf("look for lists: %w", err)
+	}
+	for _, file := range files {
+		data, err := fs.ReadFile(fsys, file)
+		if err == nil && len(data) > maxList {
+			err = fmt.Errorf("%s has %d bytes, a list may have %d; split it", file, len(data), maxList)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read list: %w", err)
+		}
+		var entries []string
+		lines := bufio.NewScanner(bytes.NewReader(data))
+		lines.Buffer(nil, maxList)
+		for lines.Scan() {
+			text, _, _ := strings.Cut(lines.Text(), "#")
+			if text = strings.TrimSpace(text); text != "" {
+				entries = append(entries, text)
+			}
+		}
+		lists[strings.TrimSuffix(path.Base(file), ".txt")] = NewValueList(entries...)
+	}
+	return lists, nil
+}
+
+// CheckFeatures finds names that begin like those of features and are none. In sources whose own fields
+// have any name, Compile cannot know.
+func CheckFeatures(s *Set) Faults {
+	names := map[string]bool{}
+	for _, f := range Features() {
+		names[f.Name] = true
+	}
+	var faults Faults
+	for _, r := range s.rules {
+		unknown := func(field string, at pos) {
+			if !strings.HasPrefix(field, FeaturePrefix) || names[field] {
+				return
+			}
+			if at.line == 0 {
+				at = pos{r.Line, 1}
+			}
+			f := Fault{File: r.File, Line: at.line, Column: at.column, Text: fmt.Sprintf("%s is no feature%s", shown(field), meant(field, slices.Sorted(maps.Keys(names))))}
+			if !slices.Contains(faults, f) {
+				faults = append(faults, f)
+			}
+		}
+		if r.detection != nil {
+			eachAtom(r.detection.condition, func(a *atom) {
+				unknown(a.field, a.pos)
+				if a.ref {
+					for _, name := range a.names {
+						unknown(name, a.pos)
+					}
+				}
+			})
+		}
+		for language, t := range r.Explain {
+			for _, name := range t.Names() {
+				unknown(name, r.places.explain[language])
+			}
+		}
+		if c := r.Correlation; c != nil {
+			for _, in := range c.Inputs {
+				for _, name := range slices.Concat(in.Group, in.Values) {
+					unknown(name, c.places.section)
+				}
+			}
+		}
+	}
+	return faults.sorted()
+}
+
+// eachAtom goes through the predicates of a condition.
+func eachAtom(e *expr, f func(*atom)) {
+	if e == nil {
+		return
+	}
+	if e.atom != nil {
+		f(e.atom)
+	}
+	for _, k := range e.kids {
+		eachAtom(k, f)
+	}
+}
+
 // lens is the rules of one source with what they ask events for.
 type lens struct {
 	matcher *Matcher
@@ -69,38 +168,31 @@ type lens struct {
 	x       *Engine
 }
 
-func (x *Engine) lens(source string, features map[string]Feature) (*lens, error) {
+// lens looks at events of a source. CheckFeatures has found nothing.
+func (x *Engine) lens(source string, features map[string]Feature) *lens {
 	m, ok := x.set.Matcher(source)
 	if !ok {
-		return nil, nil
+		return nil
 	}
 	l := &lens{matcher: m, x: x}
 	for _, path := range m.Paths() {
-		f, isFeature := features[path]
-		switch {
-		case isFeature:
+		if f, ok := features[path]; ok {
 			l.gets = append(l.gets, func(x *Engine) Value { return f.get(&x.features) })
-		case strings.HasPrefix(path, FeaturePrefix):
-			var names []string
-			for name := range features {
-				names = append(names, name)
-			}
-			return nil, fmt.Errorf("a rule asks for %s, which is no feature%s", shown(path), meant(path, names))
-		default:
-			get := signals.Field(path)
-			l.gets = append(l.gets, func(x *Engine) Value {
-				texts := get(&x.view, x.texts[:0])
-				switch x.texts = texts; len(texts) {
-				case 0:
-					return Value{}
-				case 1:
-					return TextValue(texts[0])
-				}
-				return TextsValue(texts...)
-			})
+			continue
 		}
+		get := signals.Field(path)
+		l.gets = append(l.gets, func(x *Engine) Value {
+			texts := get(&x.view, x.texts[:0])
+			switch x.texts = texts; len(texts) {
+			case 0:
+				return Value{}
+			case 1:
+				return TextValue(texts[0])
+			}
+			return TextsValue(texts...)
+		})
 	}
-	return l, nil
+	return l
 }
 
 // Value is what the event has at the place.

@@ -188,7 +188,11 @@ func TestHarmless(t *testing.T) {
 
 // TestRulePack holds that the pack compiles for the field maps, and an engine for it.
 func TestRulePack(t *testing.T) {
-	set, err := detect.Load(rules.FS(), detect.FieldMaps(), detect.StaticLists{"sanctioned": detect.NewValueList(), "corp_egress": detect.NewValueList()})
+	lists, err := detect.ReadLists(rules.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := detect.Load(rules.FS(), detect.FieldMaps(), lists)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +206,7 @@ func TestRulePack(t *testing.T) {
 func TestUnknownFeature(t *testing.T) {
 	set := compile(t, "title: x\nlogsource: {product: okta}\ndetection: {s: {holdfast.know_country: false}, condition: s}\n", nil)
 	_, err := detect.NewEngine(detect.Config{Set: set, Memory: detect.NewMemory()})
-	if err == nil || !strings.Contains(err.Error(), `"holdfast.know_country", which is no feature (is holdfast.known_country meant?)`) {
+	if err == nil || !strings.Contains(err.Error(), `test.yml:3:17: "holdfast.know_country" is no feature (is holdfast.known_country meant?)`) {
 		t.Errorf("the error is %v", err)
 	}
 }

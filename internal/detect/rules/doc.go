@@ -8,7 +8,8 @@
 //
 // and its fields are the names of OCSF (docs/events/ocsf.md) and the features (docs/events/features.md).
 // Each rule has a name, an id that never changes, a level, the techniques of MITRE ATT&CK as tags, and
-// the sentence of its findings in both languages.
+// the sentence of its findings in both languages. What rules name as %NAME% is lists/NAME.txt, an entry a
+// line, which an administrator replaces.
 //
 // What must never happen: a rule that does not compile for detect.FieldMaps; a rule of level high or
 // critical that ordinary behaviour raises often, since playbooks act on those.
