@@ -90,8 +90,9 @@ async function start(folder, { baseUrl, eventsToken }, file) {
   const url = `http://127.0.0.1:${port}`
   for (let i = 0; i < 300; i++) {
     if (child.exitCode !== null) break
-    const response = await fetch(`${url}/holdfast/ship?stream=nothing`).catch(() => undefined)
-    if (response && (await response.text()).includes('Error')) return { url, stop } // refused by Holdfast: the flow runs
+    // Node-RED listens before its flows run; from the flow comes what Holdfast says to a stream that there is not.
+    const answer = await fetch(`${url}/holdfast/ship?stream=nothing`).then((response) => response.json()).catch(() => undefined)
+    if (answer?.Error) return { url, stop }
     await pause(100)
   }
   await stop()
