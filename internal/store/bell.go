@@ -70,12 +70,17 @@ const lookEvery = 20 * time.Millisecond
 // WaitEvents implements [feed.Store].
 func (db *DB) WaitEvents(ctx context.Context, accountID string, s feed.Stream, after int64) error {
 	table, _ := eventTable(s)
+	return db.await(ctx, accountID, "SELECT seq FROM "+table+" WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT 1", after)
+}
+
+// await returns once the query, which asks for the account's first event after the number, finds one.
+func (db *DB) await(ctx context.Context, accountID, query string, after int64) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		heard := db.bells.hear(accountID) // before looking, so that nothing falls in between
 		var seq int64
-		err := db.get(ctx, "SELECT seq FROM "+table+" WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT 1", []any{accountID, after}, &seq)
+		err := db.get(ctx, query, []any{accountID, after}, &seq)
 		if err == nil {
 			return nil
 		}
