@@ -75,7 +75,11 @@ type Growth struct {
 
 // NewEngine makes an engine for rules. The error is Faults: features that do not exist.
 func NewEngine(c Config) (*Engine, error) {
-	if faults := CheckFeatures(c.Set); len(faults) > 0 {
+	var faults Faults
+	for _, r := range c.Set.rules {
+		faults = append(faults, UnknownFeatures(r)...)
+	}
+	if len(faults) > 0 {
 		return nil, faults
 	}
 	x := &Engine{

@@ -101,47 +101,48 @@ func ReadLists(fsys fs.FS) (StaticLists, error) {
 	return lists, nil
 }
 
-// CheckFeatures finds names that begin like those of features and are none. In sources whose own fields
-// have any name, Compile cannot know.
-func CheckFeatures(s *Set) Faults {
+// UnknownFeatures finds names in a rule that begin like those of features and are none. In sources whose
+// own fields have any name, Compile cannot know.
+func UnknownFeatures(r *Rule) Faults {
 	names := map[string]bool{}
 	for _, f := range Features() {
 		names[f.Name] = true
 	}
 	var faults Faults
-	for _, r := range s.rules {
-		unknown := func(field string, at pos) {
-			if !strings.HasPrefix(field, FeaturePrefix) || names[field] {
-				return
-			}
-			if at.line == 0 {
-				at = pos{r.Line, 1}
-			}
-			f := Fault{File: r.File, Line: at.line, Column: at.column, Text: fmt.Sprintf("%s is no feature%s", shown(field), meant(field, slices.Sorted(maps.Keys(names))))}
-			if !slices.Contains(faults, f) {
-				faults = append(faults, f)
-			}
+	check := func(field string, at pos) {
+		if !strings.HasPrefix(field, FeaturePrefix) || names[field] {
+			return
 		}
-		if r.detection != nil {
-			eachAtom(r.detection.condition, func(a *atom) {
-				unknown(a.field, a.pos)
-				if a.ref {
-					for _, name := range a.names {
-						unknown(name, a.pos)
-					}
+		if at.line == 0 {
+			at = pos{r.Line, 1}
+		}
+		f := Fault{File: r.File, Line: at.line, Column: at.column, Text: fmt.Sprintf("%s is no feature%s", shown(field), meant(field, slices.Sorted(maps.Keys(names))))}
+		if !slices.Contains(faults, f) {
+			faults = append(faults, f)
+		}
+	}
+	if r.detection != nil {
+		eachAtom(r.detection.condition, func(a *atom) {
+			check(a.field, a.pos)
+			if a.ref {
+				for _, name := range a.names {
+					check(name, a.pos)
 				}
-			})
-		}
-		for language, t := range r.Explain {
-			for _, name := range t.Names() {
-				unknown(name, r.places.explain[language])
 			}
+		})
+	}
+	for language, t := range r.Explain {
+		for _, name := range t.Names() {
+			check(name, r.places.explain[language])
 		}
-		if c := r.Correlation; c != nil {
-			for _, in := range c.Inputs {
-				for _, name := range slices.Concat(in.Group, in.Values) {
-					unknown(name, c.places.section)
-				}
+	}
+	if c := r.Correlation; c != nil {
+		for _, name := range slices.Concat(c.GroupBy, c.values) {
+			check(name, c.places.section)
+		}
+		for _, a := range c.aliases {
+			for rule, field := range a.fields {
+				check(field, a.at[rule])
 			}
 		}
 	}
@@ -168,7 +169,7 @@ type lens struct {
 	x       *Engine
 }
 
-// lens looks at events of a source. CheckFeatures has found nothing.
+// lens looks at events of a source. UnknownFeatures has found nothing.
 func (x *Engine) lens(source string, features map[string]Feature) *lens {
 	m, ok := x.set.Matcher(source)
 	if !ok {
