@@ -158,6 +158,26 @@ Every line is checked before anything happens, and each one that is refused is r
 				"holdfast events tail --stream signinattempts --since 1h",
 				"holdfast events tail --since 24h --no-follow --json > events.jsonl",
 			}},
+		"rule list": {`Shows the rules that Holdfast comes with, or those of a folder: Sigma rules and correlations of them. A folder may be edited at will; what is faulty in it is said and left out.`,
+			[]string{
+				"holdfast rule list",
+				"holdfast rule list --rules ./rules --json",
+				"holdfast rule list --rules pack --rules ./rules",
+			}},
+		"rule check": {`Reads rules strictly: an unknown key, a search that is not used, a field that events do not have, a condition that always holds are faults, since such a rule would be silent where its author expects it to speak. The exit code is 1 if there is a fault. What is doubtful is said as well. docs/events/features.md lists what rules can ask for beyond the event.`,
+			[]string{
+				"holdfast rule check rules/spray.yml",
+				"holdfast rule check ./rules --json",
+			}},
+		"rule test": {`Runs rules over a file of events, sorted by time, as a server would over the same events as they come: with what was learned from the earlier ones. Prints findings in order of time, each with the events that it is made of; the same file gives the same output. Lines that cannot be read are reported, and the exit code is 0 unless none could be read.
+
+With --accuracy the events say what is an attack: lines in the form of 1Password with a member "truth": {"kind": "password spray", "attack": 1, "takeover": false}, and for what a location database knows a member "network": {"asn": 64500, "anonymous": false}. synth:SEED makes such a history up, for 500 people and 120 days unless it says otherwise. A takeover counts as found if a finding of level high or critical has the event with which the attacker got in or a later one, or was about that person alone before. A finding is right if one of its events is of an attack.`,
+			[]string{
+				"holdfast rule test --events signins.ndjson",
+				"holdfast rule test --events - --format okta --rules ./rules --json < system-log.json",
+				"holdfast rule test --accuracy synth:1",
+				"holdfast rule test --accuracy synth:7:5000:365 --rules pack --rules ./rules --json",
+			}},
 		"audit verify": {`Reads every chain from the first entry to the head. If one was changed, removed, moved or added by something other than Holdfast, this says where, and the exit code is 5. An export can be verified anywhere, without keys or database: its entries among each other.`,
 			[]string{
 				"holdfast audit verify",

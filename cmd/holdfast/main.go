@@ -65,6 +65,7 @@ type cli struct {
 	Group groupCmd `cmd:"" group:"manage" help:"Manage groups and who is in them; the built-in ones are the roles."`
 
 	Events  eventsCmd  `cmd:"" group:"keep" help:"Show sign-ins, uses of vault items and changes as they happen."`
+	Rule    ruleCmd    `cmd:"" group:"keep" help:"List, check and try the rules that find what is suspicious."`
 	Audit   auditCmd   `cmd:"" group:"keep" help:"Verify and export the audit log."`
 	Doctor  doctorCmd  `cmd:"" group:"keep" help:"Check configuration, keys, database and audit log, and say what to do."`
 	Migrate migrateCmd `cmd:"" group:"keep" help:"Bring the database to the version of this binary."`

@@ -161,6 +161,8 @@ Errors, logs and progress go to standard error. Colours and progress bars are fo
 | ` + "`user import`" + ` | ` + "`account_id`, `dry_run`, `lines`, `accepted`, `refused`, `imported`, `seconds`, `errors`" + ` (the first 100: ` + "`line`, `email`, `reason`" + `) |
 | ` + "`group create`, `show`, `add`, `remove`" + ` | ` + "`account_id`, `group_id`, `name`, `kind`" + `, and people as ` + "`results`" + ` |
 | ` + "`audit verify`, `doctor`" + ` | ` + "`ok`, `results`" + ` |
+| ` + "`rule check`" + ` | ` + "`ok`, `rules`, `faults` (`file`, `line`, `column`, `text`), `warnings`" + ` |
+| ` + "`rule test`" + ` | a line per finding: ` + "`rule`, `name`, `level`, `user`, `time`, `events`, `features`, `id`, `version`, `address`, `key`, `last`, `count`, `more_events`, `explain`" + `; with ` + "`--accuracy`" + ` one object |
 | ` + "`demo`" + ` | ` + "`base_url`, `console_url`, `data_dir`, `account_id`, `client_id`, `client_secret`, `events_token`, `owner_email`, `owner_password`" + `, when it is ready |
 
 ## Exit codes
