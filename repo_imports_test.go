@@ -29,14 +29,14 @@ var mayImport = map[string]string{
 	"internal/detect":    "problem web audit origin signals",
 	"internal/respond":   "problem web audit seal jobs detect usersapi",
 
-	"internal/console": "problem web audit jobs origin " + domains,  // never store or seal
-	"internal/store":   "problem audit seal jobs origin " + domains, // never web or console
-	"internal/server":  "* docs/openapi",                            // puts everything together
-	"internal/bench":   "config audit seal directory oauth store",   // measures the product beside a bare floor
-	"cmd/holdfast":     "*",                                         // wiring only
-	"usersapi":         "",                                          // public: needs nothing of ours
-	"eventsapi":        "",                                          // public: needs nothing of ours
-	"docs/openapi":     "",                                          // the documents, embedded
+	"internal/console": "problem web audit jobs origin " + domains,                   // never store or seal
+	"internal/store":   "problem audit seal jobs origin " + domains,                  // never web or console
+	"internal/server":  "* docs/openapi",                                             // puts everything together
+	"internal/bench":   "config audit seal directory oauth store origin signin feed", // measures the product beside a bare floor
+	"cmd/holdfast":     "*",                                                          // wiring only
+	"usersapi":         "",                                                           // public: needs nothing of ours
+	"eventsapi":        "",                                                           // public: needs nothing of ours
+	"docs/openapi":     "",                                                           // the documents, embedded
 
 	"internal/detect/rules": "", // the rule pack, embedded
 }

@@ -23,6 +23,7 @@ type benchCmd struct {
 	API     benchAPICmd     `cmd:"" name:"api" help:"Requests a second of get, list, token and suspend, beside a bare server on the same data."`
 	Pages   benchPagesCmd   `cmd:"" help:"What a page costs with a million people, beside a thousand, and what memory the server takes."`
 	Console benchConsoleCmd `cmd:"" help:"Time of pages of the console for 100,000 people, beside bare pages of the same size."`
+	Events  benchEventsCmd  `cmd:"" help:"The Events API with 10,000,000 events, beside 10,000 and a bare server, and how long a waiting reader waits."`
 
 	ServeHoldfast benchServeHoldfastCmd `cmd:"" hidden:"" help:"Part of bench: serves Holdfast."`
 	ServeFloor    benchServeFloorCmd    `cmd:"" hidden:"" help:"Part of bench: serves the floor."`
@@ -92,6 +93,35 @@ func (c *benchConsoleCmd) Run(ctx context.Context, g *globals, std stdio) error 
 	})
 	done()
 	return c.print(std, r, err, "Holdfast", "bare page")
+}
+
+type benchEventsCmd struct {
+	benchFlags
+	Events   int      `default:"10000000" help:"Sign-in attempts in the long log; a million takes about 1 GB on SQLite."`
+	Attempts int      `default:"1000" help:"How many attempts are waited for, for each of the rows that do so."`
+	Only     []string `placeholder:"ROW" help:"Measure these rows only: poll at the end; reset in the middle; feed; failure or sign-in, each with: , same server; , other process." sep:"none"`
+}
+
+func (c *benchEventsCmd) Run(ctx context.Context, g *globals, std stdio) error {
+	o, done, err := c.options(g, std)
+	if err != nil {
+		return err
+	}
+	o.Events, o.Attempts, o.Only = c.Events, c.Attempts, c.Only
+	collectSeldom(std.env)
+	r, err := bench.Events(ctx, o, func(ctx context.Context, cfg config.Config, log io.Writer) (bench.EventsServer, error) {
+		return unlimited(server.New(ctx, cfg, server.Options{Log: newLog(log, cfg)}))
+	})
+	done()
+	return c.print(std, r, err, "Holdfast", "beside")
+}
+
+// unlimited lets events tokens ask as often as they like, as if there were many of them.
+func unlimited(s *server.Server, err error) (*server.Server, error) {
+	if err == nil {
+		s.Events().Limits = nil
+	}
+	return s, err
 }
 
 // benchConsole lets the benchmark be a person in the console.
@@ -170,7 +200,7 @@ type benchServeHoldfastCmd struct{}
 func (benchServeHoldfastCmd) Run(ctx context.Context, std stdio) error {
 	collectSeldom(std.env)
 	return bench.ServeHoldfast(ctx, std.in, std.out, func(ctx context.Context, cfg config.Config, log io.Writer) (bench.Server, error) {
-		return server.New(ctx, cfg, server.Options{Log: newLog(log, cfg)})
+		return unlimited(server.New(ctx, cfg, server.Options{Log: newLog(log, cfg)}))
 	})
 }
 

@@ -25,6 +25,8 @@ type Options struct {
 	Duration time.Duration // of measuring, for each row and side
 	Rounds   int           // into which the duration is cut
 	Only     []string      // rows; all if empty
+	Events   int           // in the long log of [Events]
+	Attempts int           // that readers of [Events] wait for, for each row
 
 	CPUProfile, AllocProfile string // files for profiles of Holdfast; empty for none
 

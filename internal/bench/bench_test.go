@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -16,7 +15,6 @@ import (
 
 	"holdfast/internal/bench"
 	"holdfast/internal/config"
-	"holdfast/internal/server"
 	"holdfast/internal/store/storetest"
 )
 
@@ -43,7 +41,7 @@ func child(args []string) error {
 	switch command := strings.Join(args, " "); command {
 	case "serve-holdfast":
 		return bench.ServeHoldfast(ctx, os.Stdin, os.Stdout, func(ctx context.Context, cfg config.Config, log io.Writer) (bench.Server, error) {
-			return server.New(ctx, cfg, server.Options{Log: slog.New(slog.NewJSONHandler(log, nil))})
+			return buildEvents(ctx, cfg, log)
 		})
 	case "serve-floor":
 		return bench.ServeFloor(ctx, os.Stdin, os.Stdout, time.Now)

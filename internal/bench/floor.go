@@ -82,6 +82,7 @@ func (f floor) mux() *http.ServeMux {
 	mux.HandleFunc("GET /v1/accounts/{account}/users/{user}", f.get)
 	mux.HandleFunc("POST /v1/accounts/{account}/users/{user}", f.change)
 	mux.HandleFunc("POST /v1/oauth/token", f.token)
+	mux.HandleFunc("POST "+eventsPath, f.events)
 	return mux
 }
 

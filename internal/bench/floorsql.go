@@ -60,7 +60,7 @@ func openFloor(ctx context.Context, s served) (*floorSQL, error) {
 		db      *sql.DB
 		queries []string
 	}{
-		{read, []string{floorTokenQuery, floorUserQuery, floorUsersQuery, floorSecretQuery}},
+		{read, []string{floorTokenQuery, floorUserQuery, floorUsersQuery, floorSecretQuery, floorEventsQuery}},
 		{synced, []string{floorSetState, floorOpenHold, floorReleaseHold}},
 		{lazy, []string{floorInsertToken}},
 	} {

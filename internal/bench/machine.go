@@ -22,6 +22,7 @@ type Machine struct {
 	Holdfast   string `json:"holdfast"`
 	Database   string `json:"database"`
 	People     int    `json:"people"`
+	Events     int    `json:"events,omitzero"`
 	Conns      int    `json:"connections"`
 }
 
@@ -37,8 +38,12 @@ func (m Machine) String() string {
 	if m.Filesystem != "" {
 		hardware += ", data on " + m.Filesystem
 	}
-	return fmt.Sprintf("%s/%s, %s\n%s, %s, %s, %s people, %d connections",
-		m.OS, m.Arch, hardware, m.Holdfast, m.Go, m.Database, figure(float64(m.People)), m.Conns)
+	size := figure(float64(m.People)) + " people"
+	if m.Events > 0 {
+		size += ", " + figure(float64(m.Events)) + " events"
+	}
+	return fmt.Sprintf("%s/%s, %s\n%s, %s, %s, %s, %d connections",
+		m.OS, m.Arch, hardware, m.Holdfast, m.Go, m.Database, size, m.Conns)
 }
 
 // machine looks around.

@@ -31,6 +31,9 @@ const (
 	microseconds = "µs/page"
 	halfWithin   = "µs/page (p50)" // half of the requests are answered within it
 	megabytes    = "MB RssAnon"
+
+	eventsPerSecond = "events/s"
+	halfWaited      = "ms (p50)" // half of the events are in the reader's hands within it
 )
 
 // WriteText writes the report for people. Columns are named by whoever knows what the floor was.
