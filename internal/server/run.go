@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"holdfast/internal/signals"
 	"holdfast/internal/web"
 )
 
@@ -113,6 +114,12 @@ func (s *Server) Run(ctx context.Context) error {
 		both.Wait()
 	}()
 	go s.reloadPlaces(ctx)
+	asking, stopAsking := context.WithCancel(context.WithoutCancel(ctx))
+	s.stopAsking, s.asked = stopAsking, make(chan struct{})
+	go func() {
+		defer close(s.asked)
+		signals.NewRunner(s.signals).Run(asking)
+	}()
 	failed := make(chan error, len(s.listeners))
 	for _, l := range s.listeners {
 		s.log.InfoContext(ctx, "listening", "name", l.name, "address", l.Addr().String(), "tls", l.http.TLSConfig != nil)
@@ -153,6 +160,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	defer cancel()
 	start := s.now()
 	s.close() // who waits for events waits no longer
+	s.stopAsking()
 	var errs []error
 	for _, l := range s.listeners {
 		if err := l.http.Shutdown(ctx); err != nil {
@@ -162,6 +170,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	s.stopCounting()
 	errs = append(errs, s.runner.Stop(ctx))
 	<-s.counted
+	<-s.asked
 	errs = append(errs, s.Close())
 	s.log.InfoContext(ctx, "stopped", "ms", s.now().Sub(start).Milliseconds())
 	return errors.Join(errs...)

@@ -21,6 +21,7 @@ import (
 	"holdfast/internal/oauth"
 	"holdfast/internal/origin"
 	"holdfast/internal/problem"
+	"holdfast/internal/signals"
 	"holdfast/internal/signin"
 	"holdfast/internal/store"
 	"holdfast/internal/vault"
@@ -51,6 +52,7 @@ type Server struct {
 	places    *origin.Databases
 	vaults    *vault.Service
 	feed      *feed.Service
+	signals   *signals.Intake
 	console   *console.Console
 	activity  *oauth.Recorder
 	uses      *feed.Recorder
@@ -63,6 +65,8 @@ type Server struct {
 	close        context.CancelFunc
 	stopCounting context.CancelFunc
 	counted      chan struct{} // closed once counting has ended
+	stopAsking   context.CancelFunc
+	asked        chan struct{} // closed once no source of events is asked any more
 }
 
 // New takes the addresses, opens the store, brings it up to date, and puts the parts together. Nothing
@@ -109,6 +113,10 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	s.closing, s.close = context.WithCancel(context.WithoutCancel(ctx))
 	s.uses = feed.NewRecorder(s.db, s.log)
 	s.feed = &feed.Service{Store: s.db, Keys: keys, URL: s.URL(), Uses: s.uses, Limits: feed.NewLimits(s.now), Closing: s.closing, Now: s.now}
+	s.signals = &signals.Intake{
+		Store: s.db, Keys: keys, Feed: ownFeed{s.db}, URL: s.URL(), Refusals: refusals{s.db}, Failures: web.NewLimiter(60, time.Second, 50_000, s.now),
+		Log: s.log, Changed: make(chan struct{}, 1), Now: s.now,
+	}
 	s.console, err = console.New(console.Config{
 		SignIn: s.signin, Directory: s.directory, OAuth: s.oauth, Vaults: s.vaults, Feed: s.feed, Audit: s.db,
 		APIURL: s.URL(), Origin: s.ConsoleURL(), Version: Version(), Tour: o.Tour, Now: s.now,
@@ -149,6 +157,7 @@ func (s *Server) APIRoutes() []web.Route {
 	}
 	routes = append(routes, s.oauth.Routes()...)
 	routes = append(routes, s.feed.Routes()...)
+	routes = append(routes, s.signals.Routes()...)
 	return append(routes, s.directory.Routes()...)
 }
 
@@ -182,6 +191,9 @@ func (s *Server) SignIn() *signin.Service { return s.signin }
 
 // Events serves the Events API and manages its tokens.
 func (s *Server) Events() *feed.Service { return s.feed }
+
+// Signals takes in events of other systems, and manages where they come from.
+func (s *Server) Signals() *signals.Intake { return s.signals }
 
 // Vaults keep secrets.
 func (s *Server) Vaults() *vault.Service { return s.vaults }
@@ -245,7 +257,7 @@ func (s *Server) workers() *jobs.Workers {
 	jobs.Handle(w, func(ctx context.Context, _ purgeActivity) error { return s.oauth.PurgeActivity(ctx) })
 	jobs.Every(w, 24*time.Hour, purgeActivity{})
 	jobs.Handle(w, func(ctx context.Context, _ purgeEvents) error {
-		return errors.Join(s.feed.Purge(ctx, s.cfg.Events.Keep), s.feed.PurgeUses(ctx))
+		return errors.Join(s.feed.Purge(ctx, s.cfg.Events.Keep), s.feed.PurgeUses(ctx), s.signals.Purge(ctx, s.cfg.Events.Keep))
 	})
 	jobs.Every(w, time.Hour, purgeEvents{})
 	jobs.Handle(w, func(ctx context.Context, _ checkAudit) error { return s.checkAudit(ctx) })
