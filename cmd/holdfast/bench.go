@@ -99,7 +99,7 @@ type benchEventsCmd struct {
 	benchFlags
 	Events   int      `default:"10000000" help:"Sign-in attempts in the long log; a million takes about 1 GB on SQLite."`
 	Attempts int      `default:"1000" help:"How many attempts are waited for, for each of the rows that do so."`
-	Only     []string `placeholder:"ROW" help:"Measure these rows only: poll at the end; reset in the middle; feed; failure or sign-in, each with: , same server; , other process." sep:"none"`
+	Only     []string `placeholder:"ROW" help:"Measure these rows only: poll at the end, reset in the middle, feed, failure, failure elsewhere, sign-in, sign-in elsewhere."`
 }
 
 func (c *benchEventsCmd) Run(ctx context.Context, g *globals, std stdio) error {

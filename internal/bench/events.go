@@ -25,10 +25,10 @@ const (
 	rowPoll       = "poll at the end"
 	rowReset      = "reset in the middle"
 	rowFeed       = "feed"
-	rowFailHere   = "failure, same server"
-	rowFailOther  = "failure, other process"
-	rowEnterHere  = "sign-in, same server"
-	rowEnterOther = "sign-in, other process"
+	rowFailHere   = "failure"
+	rowFailOther  = "failure elsewhere"
+	rowEnterHere  = "sign-in"
+	rowEnterOther = "sign-in elsewhere"
 )
 
 // EventsRows are the rows of [Events], in their order.
