@@ -195,7 +195,7 @@ func TestEventsClients(t *testing.T) {
 	t.Parallel()
 	in := servertest.Start(t, "sqlite")
 	w := newEventsWorld(t, in)
-	w.happen(t, 105) // more than the most frequent limit
+	w.happen(t, 25) // more than the least of the limits
 	for _, c := range eventsClients() {
 		t.Run(c.name, func(t *testing.T) {
 			token := in.EventsToken(t)
