@@ -129,6 +129,31 @@ Every line is checked before anything happens, and each one that is refused is r
 			[]string{
 				"holdfast user remove mira@example.org --reason 'left the company'",
 			}},
+		"firewall list": {`The first rule that matches an attempt decides; what none matches is allowed. How often each would have decided about the attempts of the last 30 days is counted with the rules as they are now.`,
+			[]string{
+				"holdfast firewall list",
+				"holdfast firewall list --json",
+			}},
+		"firewall add": {`Deny lets nobody in; report lets people in and records it as firewall_reported_success; allow lets people in and ends the search. Rules about places need location databases in the folder geoip. What would let nobody in at all is refused (exit code 3) without --force.`,
+			[]string{
+				"holdfast firewall add deny country RU --dry-run",
+				"holdfast firewall add report anonymous --note 'VPNs are looked at'",
+				"holdfast firewall add allow address 192.0.2.0/24 --position 1 --note 'the office'",
+				"holdfast firewall add deny all",
+			}},
+		"firewall update": {`What is not given stays as it is; with another kind, give its value, too.`,
+			[]string{
+				"holdfast firewall update 2 --action deny",
+				"holdfast firewall update 2 --kind continent --value SA --dry-run",
+			}},
+		"firewall move": {`The rules between move up or down by one.`,
+			[]string{
+				"holdfast firewall move 3 1",
+			}},
+		"firewall remove": {`For who locked everybody out, too: rules hold for sign-ins only, not for the command line of the server.`,
+			[]string{
+				"holdfast firewall remove 1",
+			}},
 		"group list": {`Owners, Administrators and Security are the roles that manage integrations; everybody belongs to Team Members.`,
 			[]string{
 				"holdfast group list",

@@ -64,6 +64,8 @@ type cli struct {
 	User  userCmd  `cmd:"" group:"manage" help:"Manage people."`
 	Group groupCmd `cmd:"" group:"manage" help:"Manage groups and who is in them; the built-in ones are the roles."`
 
+	Firewall firewallCmd `cmd:"" group:"manage" help:"Manage firewall rules: from where people may sign in."`
+
 	Events  eventsCmd  `cmd:"" group:"keep" help:"Show sign-ins, uses of vault items and changes as they happen."`
 	Rule    ruleCmd    `cmd:"" group:"keep" help:"List, check and try the rules that find what is suspicious."`
 	Audit   auditCmd   `cmd:"" group:"keep" help:"Verify and export the audit log."`

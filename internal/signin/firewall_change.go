@@ -47,7 +47,7 @@ func (s *Service) AddRule(ctx context.Context, r Rule, g Guard, by audit.Entry) 
 	if err != nil {
 		return r, err
 	}
-	r.ID, r.CreatedAt, r.CreatedBy = seal.NewID(), s.Now().UTC(), by.Actor
+	r.ID, r.CreatedAt, r.CreatedBy = seal.NewID(), s.Now().UTC().Truncate(time.Microsecond), by.Actor
 	by.Action, by.Target = audit.FirewallAdd, "firewall_rule:"+r.ID
 	return s.changeRules(ctx, r, g, by, func(rules []Rule) ([]Rule, error) { return WithRule(rules, r) })
 }

@@ -53,7 +53,7 @@ type PreviewPerson struct {
 // Preview says what the rules, checked and in order, would have done to the account's attempts of the last 30
 // days, were they as they are, succeeded or failed.
 func (s *Service) Preview(ctx context.Context, accountID string, rules []Rule) (Preview, error) {
-	p := Preview{Since: s.Now().UTC().AddDate(0, 0, -PreviewDays)}
+	p := Preview{Since: s.Now().UTC().Truncate(time.Second).AddDate(0, 0, -PreviewDays)}
 	c := counter{firewall: NewFirewall(rules), rules: map[string]*crowd{}, people: map[string]*PreviewPerson{}}
 	var last Tried
 	for more := true; more; {
