@@ -15,7 +15,7 @@ import (
 // Who may manage integrations sees events tokens; only owners and administrators issue and revoke them.
 func (c *Console) eventsTokenRoutes() []web.Route {
 	see, change := web.SignedIn(web.Integrations), web.SignedIn(web.People)
-	return []web.Route{
+	return append(c.savingRoutes("/events-tokens/{token}", change, c.backToToken, c.ofToken), []web.Route{
 		{Pattern: "GET /integrations/events/new", Access: change, Handle: c.newEventsToken},
 		{Pattern: "GET /integrations/events", Access: see, Handle: c.noIntegration},
 		{Pattern: "POST /integrations/events", Access: change.Fresh(), Handle: c.issueEventsToken},
@@ -24,14 +24,7 @@ func (c *Console) eventsTokenRoutes() []web.Route {
 		{Pattern: "GET /events-tokens/{token}/activity", Access: see, Handle: c.eventsTokenActivity},
 		{Pattern: "GET /events-tokens/{token}/revoke", Access: change, Handle: c.revokeTokenForm},
 		{Pattern: "POST /events-tokens/{token}/revoke", Access: change.Fresh(), Handle: c.revokeEventsToken},
-
-		// Not fresh: the page that shows the token only now must not be left to confirm anything.
-		{Pattern: "GET /events-tokens/{token}/save", Access: change, Handle: c.backToToken},
-		{Pattern: "POST /events-tokens/{token}/save", Access: change, Handle: c.ofToken(c.saveOnce)},
-		{Pattern: "GET /events-tokens/{token}/saved", Access: change, Handle: c.ofToken(c.savedOnce)},
-		{Pattern: "GET /events-tokens/{token}/kept", Access: change, Handle: c.backToToken},
-		{Pattern: "POST /events-tokens/{token}/kept", Access: change, Handle: c.ofToken(c.keptOnce)},
-	}
+	}...)
 }
 
 const eventsTokenPage = "/events-tokens/"
@@ -68,11 +61,9 @@ func (t tokenView) State() string {
 func (t tokenView) Live() bool { return t.Alive(t.now) == nil }
 
 // Days are what is left until the token expires, begun ones too.
-func (t tokenView) Days() int { return daysUntil(t.now, t.ExpiresAt) }
-
-func daysUntil(now, end time.Time) int {
+func (t tokenView) Days() int {
 	const day = 24 * time.Hour
-	return max(0, int((end.Sub(now)+day-1)/day))
+	return max(0, int((t.ExpiresAt.Sub(t.now)+day-1)/day))
 }
 
 // tokenList is the part of the list of integrations that events tokens are in.
@@ -89,9 +80,6 @@ type tokensEnding struct {
 	Count int
 	First feed.Token // the one that does first
 }
-
-// Days are what is left for the first of them.
-func (e tokensEnding) days(now time.Time) int { return daysUntil(now, e.First.ExpiresAt) }
 
 // ending picks the tokens that expire soon.
 func ending(all []feed.Token, now time.Time) (e tokensEnding) {

@@ -147,7 +147,7 @@ func expiryText(t feed.Token) string {
 }
 
 // ofToken answers with the request's token in hand.
-func (c *Console) ofToken(do func(w http.ResponseWriter, r *http.Request, o once) error) web.Handler {
+func (c *Console) ofToken(do onceHandler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		t, err := c.tokenOf(r)
 		if err != nil {

@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -151,9 +152,7 @@ func TestEventsTokenForms(t *testing.T) {
 		"no_key":          {url.Values{"key": nil}, "not complete"},
 	} {
 		f := newEventsToken("k-" + name)
-		for k, v := range tt.set {
-			f[k] = v
-		}
+		maps.Copy(f, tt.set)
 		if page := d.page(t, http.StatusUnprocessableEntity, "/integrations/events", f); !strings.Contains(page, tt.want) {
 			t.Errorf("%s: the page does not say %q", name, tt.want)
 		}

@@ -19,7 +19,7 @@ import (
 
 func (c *Console) integrationRoutes() []web.Route {
 	may := web.SignedIn(web.Integrations)
-	return append(c.eventsTokenRoutes(), []web.Route{
+	return slices.Concat(c.eventsTokenRoutes(), c.savingRoutes("/integrations/{client}", may, c.backToIntegration, c.ofSecret), []web.Route{
 		{Pattern: "GET /integrations", Access: may, Handle: c.integrations},
 		{Pattern: "GET /integrations/directory", Access: may, Handle: c.integrationDirectory},
 		{Pattern: "GET /integrations/oauth/new", Access: may, Handle: c.newIntegration},
@@ -35,14 +35,7 @@ func (c *Console) integrationRoutes() []web.Route {
 		{Pattern: "POST /integrations/{client}/rotate", Access: may.Fresh(), Handle: c.rotateIntegration},
 		{Pattern: "GET /integrations/{client}/revoke", Access: may, Handle: c.revokeForm},
 		{Pattern: "POST /integrations/{client}/revoke", Access: may.Fresh(), Handle: c.revokeIntegration},
-
-		// Not fresh: the page that shows the secret only now must not be left to confirm anything.
-		{Pattern: "GET /integrations/{client}/save", Access: may, Handle: c.backToIntegration},
-		{Pattern: "POST /integrations/{client}/save", Access: may, Handle: c.ofSecret(c.saveOnce)},
-		{Pattern: "GET /integrations/{client}/saved", Access: may, Handle: c.ofSecret(c.savedOnce)},
-		{Pattern: "GET /integrations/{client}/kept", Access: may, Handle: c.backToIntegration},
-		{Pattern: "POST /integrations/{client}/kept", Access: may, Handle: c.ofSecret(c.keptOnce)},
-	}...)
+	})
 }
 
 // integrationsPage is the data of pages/integrations.html.

@@ -136,7 +136,7 @@ func (c *Console) alreadyShown(w http.ResponseWriter, r *http.Request, id string
 }
 
 // ofSecret answers with the newest secret of the request's application in hand.
-func (c *Console) ofSecret(do func(w http.ResponseWriter, r *http.Request, o once) error) web.Handler {
+func (c *Console) ofSecret(do onceHandler) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		app, err := c.app(r)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"holdfast/internal/audit"
 	"holdfast/internal/problem"
 	"holdfast/internal/vault"
+	"holdfast/internal/web"
 )
 
 // once is a text that is shown one time, in the answer to the form that made it: a client secret, an events
@@ -42,6 +43,22 @@ type saving struct {
 func (o once) as(state string) saving {
 	return saving{State: state, Path: o.path, Field: o.field, Facts: o.facts}
 }
+
+// savingRoutes are those behind the page that shows something once, given the path of what it belongs to, what
+// goes back there, and what makes a handler of a step. They are not fresh: that page must not be left to
+// confirm anything.
+func (c *Console) savingRoutes(at string, may web.Access, back web.Handler, of func(step onceHandler) web.Handler) []web.Route {
+	return []web.Route{
+		{Pattern: "GET " + at + "/save", Access: may, Handle: back},
+		{Pattern: "POST " + at + "/save", Access: may, Handle: of(c.saveOnce)},
+		{Pattern: "GET " + at + "/saved", Access: may, Handle: of(c.savedOnce)},
+		{Pattern: "GET " + at + "/kept", Access: may, Handle: back},
+		{Pattern: "POST " + at + "/kept", Access: may, Handle: of(c.keptOnce)},
+	}
+}
+
+// onceHandler is a step of saving what is shown once.
+type onceHandler func(w http.ResponseWriter, r *http.Request, o once) error
 
 // showOnce is the one answer that has the text.
 func (c *Console) showOnce(w http.ResponseWriter, r *http.Request, o once, text string) error {
