@@ -154,6 +154,9 @@ func pageHeaders(h http.Header) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 	h.Set("Vary", "Accept-Language, Cookie")
+	// Browsers that have given up telling their version in User-Agent tell it so, and which Windows it is; for
+	// sign-in events (https://wicg.github.io/ua-client-hints).
+	h.Set("Accept-CH", "Sec-CH-UA-Full-Version-List, Sec-CH-UA-Platform-Version")
 }
 
 func layoutOf(name string) string {
