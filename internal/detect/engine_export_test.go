@@ -2,7 +2,11 @@ package detect
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"slices"
+
+	"holdfast/internal/signals"
 )
 
 // Version is that of a rule's text.
@@ -33,4 +37,51 @@ func Incremental(s *Set, events []Observed) (found []Finding, held int) {
 		return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Rule, b.Rule), slices.Compare(a.Key, b.Key))
 	})
 	return found, held
+}
+
+// FeatureProbe computes features, without rules.
+type FeatureProbe struct{ f features }
+
+// NewFeatureProbe makes one that remembers in memory.
+func NewFeatureProbe(m Memory, people People) *FeatureProbe {
+	return &FeatureProbe{features{memory: m, people: people}}
+}
+
+// Take returns the features of the event, and learns from it.
+func (x *FeatureProbe) Take(e *signals.Event) (map[string]Value, error) {
+	x.f.load(e)
+	values := map[string]Value{}
+	for _, f := range Features() {
+		if v := f.get(&x.f); v.kind != None {
+			values[f.Name] = v
+		}
+	}
+	return values, x.f.learn(true)
+}
+
+// Keys are the keys of what is remembered, in order.
+func Keys(m *MapMemory) []string { return slices.Sorted(maps.Keys(m.values)) }
+
+// RewriteProfiles reads the value as each kind of profile. The error says which is not the same when it
+// is written and read again.
+func RewriteProfiles(value []byte) error {
+	return cmp.Or(rewrite[personProfile](value), rewrite[placeProfile](value), rewrite[deviceProfile](value), rewrite[sessionProfile](value), rewrite[crowdProfile](value))
+}
+
+func rewrite[T any, P profile[T]](value []byte) error {
+	var one, two T
+	var r recall
+	if err := P(&one).read(&r, value); err != nil {
+		return nil
+	}
+	var first, second scribe
+	P(&one).write(&first)
+	if err := P(&two).read(&r, first.b); err != nil {
+		return fmt.Errorf("%T: what was written is not read again: %w", one, err)
+	}
+	P(&two).write(&second)
+	if !slices.Equal(first.b, second.b) {
+		return fmt.Errorf("%T: %x is %x when written again", one, first.b, second.b)
+	}
+	return nil
 }
