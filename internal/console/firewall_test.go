@@ -92,7 +92,7 @@ func TestFirewallRules(t *testing.T) {
 	rules := list("allow address 127.0.0.0/8", "deny country BR", "report anonymous")
 	here := rules[0].ID
 	page := d.page(t, 200, "/firewall", nil)
-	d.mustHave(t, page, "Brazil", "for <b>country", "Anonymous networks", "By rule 1.", "Nobody knows where addresses are")
+	d.mustHave(t, page, "Brazil", "for <b>country", "Anonymous networks", "By rule 1.", "No location databases are installed")
 	d.mustHave(t, d.page(t, 200, "/firewall", nil, "Accept-Language", "de"), "Brasilien", "Anonyme Netze", "Nach Regel 1.")
 
 	d.page(t, 303, "/firewall/"+rules[2].ID+"/move", url.Values{"to": {"1"}})
