@@ -44,6 +44,14 @@
 // in counts; after that the person confirms with any way in that she has, which moves ConfirmedAt of the
 // same session.
 //
+// # Firewall rules
+//
+// Rules deny or report sign-ins by where they come from; the first that matches decides. They are read in the
+// transaction that stores the attempt, so that none is older than the session it allowed, and looked at last: who
+// is denied has shown the right credentials, none of which are used up, and is told so. Whoever shows wrong
+// ones hears what is always heard; only the account's own log says that a rule would have denied her.
+// A reported sign-in makes no address known.
+//
 // # Slowing down who guesses
 //
 // Failures are counted per person and per address, in the database, so that many servers are no more
