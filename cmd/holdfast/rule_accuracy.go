@@ -318,6 +318,7 @@ func (c *ruleTestCmd) measure(ctx context.Context, std stdio, r ruleSet, x *dete
 		return err
 	}
 	s.take(res, nil)
+	tellFlooded(std, x)
 	result := s.result(h.people, h.days)
 	if c.JSON {
 		return printJSON(std, result)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -87,6 +88,7 @@ func (c *ruleTestCmd) try(ctx context.Context, std stdio, r ruleSet, x *detect.E
 	case t.events == 0 && t.refused > 0:
 		return fmt.Errorf("none of the %s of %s could be read as %s", plural(t.refused, "event", "events"), f.name, c.Format)
 	}
+	tellFlooded(std, x)
 	detect.OrderFound(t.found)
 	if c.JSON {
 		return printFound(std, t.found)
@@ -95,6 +97,14 @@ func (c *ruleTestCmd) try(ctx context.Context, std stdio, r ruleSet, x *detect.E
 	fmt.Fprintf(std.out, "%s%s in %s of %s, with %s, in %.1f s%s%s\n", plural(len(t.found), "finding", "findings"), byLevel(t.found), plural(t.events, "event", "events"),
 		plural(len(t.people), "person", "people"), plural(len(r.set.Rules()), "rule", "rules"), time.Since(start).Seconds(), refusedText(t.refused), leftOut(r.faults))
 	return nil
+}
+
+// tellFlooded says which rules match so much that part of it was passed over.
+func tellFlooded(std stdio, x *detect.Engine) {
+	flooded := x.Flooded()
+	for _, rule := range slices.Sorted(maps.Keys(flooded)) {
+		fmt.Fprintf(std.err, "rule %s matches too much: %s were passed over; make it narrower\n", rule, plural(flooded[rule], "match", "matches"))
+	}
 }
 
 func firstOf(texts ...string) string {

@@ -35,6 +35,8 @@ type Engine struct {
 	windows  *windows
 	alone    map[string]*running // by rule and subject
 	open     *list.List          // of alone, the one not touched for longest first
+	openOf   []int               // how many of alone are of each rule
+	passed   []int               // matches that were too many, by rule
 	instant  map[string]struct{} // ids of the events of this time
 	now      time.Time
 	taken    int
@@ -55,6 +57,10 @@ type Config struct {
 
 // maxRunning is how long a finding of a single rule can go on before the next match begins another one.
 const maxRunning = 24 * time.Hour
+
+// maxOpen is how many findings of a single rule can be open at a time. A rule that matches more is about
+// ordinary behaviour; what it matches beyond is counted, not kept.
+const maxOpen = 5000
 
 // Result is what one event led to, or the end of the events.
 type Result struct {
@@ -87,6 +93,7 @@ func NewEngine(c Config) (*Engine, error) {
 		features: features{memory: c.Memory, people: c.People},
 		lenses:   map[string]*lens{}, windows: newWindows(c.Set), alone: map[string]*running{}, open: list.New(), instant: map[string]struct{}{},
 	}
+	x.openOf, x.passed = make([]int, len(c.Set.rules)), make([]int, len(c.Set.rules))
 	all := map[string]Feature{}
 	for _, f := range Features() {
 		all[f.Name] = f
@@ -241,7 +248,12 @@ func (x *Engine) single(l *lens, rule int, who *witness) {
 		x.close(r)
 		r = nil
 	}
+	if r == nil && x.openOf[rule] >= maxOpen {
+		x.passed[rule]++
+		return
+	}
 	if r == nil {
+		x.openOf[rule]++
 		r = &running{rule: rule, key: []string{subject}, time: who.time, subject: key}
 		r.features = x.valuesOf(l, []int{rule})
 		for _, t := range x.set.rules[rule].Explain {
@@ -266,6 +278,7 @@ func (x *Engine) single(l *lens, rule int, who *witness) {
 func (x *Engine) close(r *running) {
 	x.open.Remove(r.place)
 	delete(x.alone, r.subject)
+	x.openOf[r.rule]--
 	x.windows.over(r)
 }
 
@@ -407,6 +420,17 @@ func (x *Engine) Run(ctx context.Context, events iter.Seq[signals.Event]) iter.S
 		}
 		yield(x.Finish())
 	}
+}
+
+// Flooded are the rules that matched too much to be of use, with how many matches were passed over.
+func (x *Engine) Flooded() map[string]int {
+	all := map[string]int{}
+	for rule, n := range x.passed {
+		if n > 0 {
+			all[x.set.rules[rule].Key()] = n
+		}
+	}
+	return all
 }
 
 // Earlier is the order in which events are taken: by time, and those of one time by id.
