@@ -49,12 +49,23 @@ func (f *features) learnPlaces(fails, harmless bool) {
 				p.failed.see(f.whoHash, f.at)
 			}
 			if harmless && f.event.Succeeded() {
-				p.succeeded.see(f.whoHash, f.at)
+				f.gotIn(p, l == &f.place)
 			}
 		}
 		l.put(f)
 	}
 }
+
+// gotIn remembers who got in; of an address, also on which machine.
+func (f *features) gotIn(p *placeProfile, address bool) {
+	x := p.succeeded.see(f.whoHash, f.at)
+	if address && x.last == f.at {
+		x.extra = f.machine & machineBits
+	}
+}
+
+// machineBits are enough to tell apart the machines at one address, and short when written.
+const machineBits = 1<<28 - 1
 
 // stranger says that the name is nobody's, as far as is known.
 func (f *features) stranger() bool { return !f.matched && f.person.successes == 0 }
@@ -159,7 +170,7 @@ func (f *features) pardon() error {
 	}
 	for _, l := range [...]*loaded[placeProfile, *placeProfile]{&f.place, &f.area} {
 		if p := l.get(f); p != nil {
-			p.succeeded.see(f.whoHash, f.at)
+			f.gotIn(p, l == &f.place)
 			l.put(f)
 		}
 	}

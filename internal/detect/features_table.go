@@ -119,6 +119,7 @@ func Features() []Feature {
 		{"country_share_group", Float, (*features).countryShare},
 		{"unknown_names_address_24h", Int, counted(func(f *features) *placeProfile { return f.place.get(f) }, unknownNames)},
 		{"new_device_people_1h", Int, (*features).newDevicePeople},
+		{"others_device_24h", Int, timed((*features).othersDevice)},
 		{"firewall_reported", Bool, func(f *features) Value {
 			if f.event.Disposition == signals.DispositionUnknown {
 				return Value{}
@@ -376,6 +377,21 @@ func unknownNames(f *features, p *placeProfile) (n int64) {
 		n++
 	}
 	return min(n, room)
+}
+
+// othersDevice counts the people, other ones, who got in lately at this address on exactly this machine.
+func (f *features) othersDevice() Value {
+	p := f.place.get(f)
+	if p == nil || f.machine == 0 {
+		return Value{}
+	}
+	n, from := int64(0), f.ago(24*time.Hour)
+	for _, x := range p.succeeded {
+		if x.key != f.whoHash && x.last >= from && x.extra == f.machine&machineBits {
+			n++
+		}
+	}
+	return IntValue(n)
 }
 
 func (f *features) newDevicePeople() Value {
