@@ -217,8 +217,8 @@ func (s *Intake) Rotate(ctx context.Context, accountID, id string, token seal.Se
 				return err
 			}
 			x.Secrets = Secrets{}
-			if x.State == Failed {
-				x.State = Active
+			if x.LastError != "" { // which a new token may end
+				x.State, x.LastError = Active, ""
 			}
 		} else {
 			if !token.IsZero() {

@@ -17,17 +17,20 @@ func (db *DB) CheckSQLitePlans(t *testing.T) {
 	whole := regexp.MustCompile(`^SCAN (users|holds|group_members|setup_links|removed_users|client_secrets|tokens|audit_links|vaults|vault_grants|vault_items|vault_item_versions|item_usages|[a-z])\b` +
 		`|^SEARCH (users|holds|group_members|setup_links|removed_users|vault_grants|vault_items|vault_item_versions|item_usages|[himuvx]) .*\(account_id=\?\)$|TEMP B-TREE FOR ORDER BY` +
 		`|^SCAN (sessions|passkeys|passwords|totp|recovery_codes|sso_subjects|signin_failures|signin_tickets|signin_attempts)\b` +
-		`|^SEARCH (sessions|passkeys|passwords|totp|recovery_codes|sso_subjects|signin_attempts|[cpst]) .*\(account_id=\?\)$`)
+		`|^SEARCH (sessions|passkeys|passwords|totp|recovery_codes|sso_subjects|signin_attempts|[cpst]) .*\(account_id=\?\)$` +
+		`|^SCAN signal_events\b|^SEARCH signal_events .*\(account_id=\?\)$`)
 	allowed := []string{
-		"UNION SELECT account_id FROM audit_links", // for holdfast audit verify, which reads all of it anyway
-		"UNION SELECT id, name, kind FROM groups",  // sorts the groups of one person
-		"UPDATE sessions SET idle = CASE",          // all of an account, when its policy becomes stricter
-		"FROM accounts ORDER BY",                   // of an installation
-		"COUNT(*) FROM removed_users",              // counts them
-		"INDEXED BY users_invited",                 // an index of the invited alone, in the order of their ids
-		"INDEXED BY holds_newest",                  // an index of open holds alone, in the order of their times
-		"DELETE FROM groups",                       // looks for members that may be left; seldom done
-		"FROM client_secrets WHERE client_id = $1", // sorts the secrets of one application
+		"UNION SELECT account_id FROM audit_links",                           // for holdfast audit verify, which reads all of it anyway
+		"UNION SELECT id, name, kind FROM groups",                            // sorts the groups of one person
+		"UPDATE sessions SET idle = CASE",                                    // all of an account, when its policy becomes stricter
+		"FROM accounts ORDER BY",                                             // of an installation
+		"COUNT(*) FROM removed_users",                                        // counts them
+		"INDEXED BY users_invited",                                           // an index of the invited alone, in the order of their ids
+		"INDEXED BY holds_newest",                                            // an index of open holds alone, in the order of their times
+		"DELETE FROM groups",                                                 // looks for members that may be left; seldom done
+		"FROM client_secrets WHERE client_id = $1",                           // sorts the secrets of one application
+		"FROM signal_sources WHERE account_id",                               // sorts the sources of one account, which are few
+		"FROM signal_events WHERE account_id = $1 ORDER BY seq DESC LIMIT 1", // the last of an account, at the end of an index
 	}
 	count := 0
 	for _, cache := range []*sync.Map{&db.readStmts, &db.writeStmts} {

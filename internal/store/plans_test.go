@@ -47,6 +47,7 @@ func TestPlansSQLite(t *testing.T) {
 		useConsole(t, db, a.ID)
 		useVaults(t, db, a.ID, owner.ID)
 		useFirewall(t, db, a.ID)
+		useSignals(t, db, a.ID, owner.ID)
 		for _, err := range db.AuditLinks(t.Context(), a.ID, 0) {
 			must(t, err)
 		}
