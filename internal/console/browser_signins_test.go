@@ -30,10 +30,10 @@ func tries(t *testing.T, h *house, n int, people ...directory.User) signin.Attem
 		{signin.FirewallReported, signin.MFAOK, signin.ByPasswordCode, "BR"}, {signin.MFAFailed, signin.TOTPBad, signin.ByPasswordCode, ""},
 		{signin.FirewallFailed, signin.CountryBlocked, signin.ByPassword, "BR"}, {signin.SSOFailed, signin.NonSSOUser, signin.BySSO, ""},
 	}
-	var last signin.Attempt
+	var all []signin.Attempt
 	for i := range n {
 		end, who := ends[i%len(ends)], people[i%len(people)]
-		last = signin.Attempt{
+		a := signin.Attempt{
 			ID: fmt.Sprintf("EVENT%021d", i), AccountID: h.Account.ID, At: h.clock.Now().Add(-time.Duration(n-i) * time.Minute).UTC().Truncate(time.Microsecond),
 			Category: end.category, Type: end.kind, Method: end.method, Details: end.details, UserID: who.ID, Name: who.DisplayName, Email: who.Email,
 			Location: places[i%len(places)], Client: origin.Client{
@@ -42,16 +42,17 @@ func tries(t *testing.T, h *house, n int, people ...directory.User) signin.Attem
 			},
 		}
 		if end.category == signin.SSOFailed {
-			last.UserID, last.Name, last.Email = "", "", "somebody@example.net"
+			a.UserID, a.Name, a.Email = "", "", "somebody@example.net"
 		}
 		if end.category == signin.Success {
-			last.SessionID = fmt.Sprintf("SESSION%019d", i)
+			a.SessionID = fmt.Sprintf("SESSION%019d", i)
 		}
-		if err := h.Store().Fail(t.Context(), last, nil, operator()); err != nil {
-			t.Fatal(err)
-		}
+		all = append(all, a)
 	}
-	return last
+	if err := h.Store().ImportAttempts(t.Context(), h.Account.ID, all, operator()); err != nil {
+		t.Fatal(err)
+	}
+	return all[n-1]
 }
 
 // becomes waits until the condition holds in the page, for some seconds more than new events take to appear.

@@ -182,6 +182,16 @@ func (s searched) keeps(a signin.Attempt) bool {
 	return err == nil && s.within.Contains(address.Unmap().WithZone(""))
 }
 
+// attemptsBy is the table, for a condition of the column. Left alone, SQLite would look at all attempts of the
+// account by their times, which it takes for as good an index: it keeps no statistics.
+func (db *DB) attemptsBy(column string) string {
+	if db.postgres != "" {
+		return "signin_attempts"
+	}
+	index := map[string]string{"": "at", "user_id": "person"}[column]
+	return "signin_attempts INDEXED BY signin_attempts_" + cmp.Or(index, column)
+}
+
 // window is the span cut to what may be looked at; whole says that nothing was cut off.
 func (db *DB) window(ctx context.Context, s searched, at attemptSpan) (_ attemptSpan, whole bool, err error) {
 	if len(s.rest) == 0 {
@@ -189,7 +199,7 @@ func (db *DB) window(ctx context.Context, s searched, at attemptSpan) (_ attempt
 	}
 	w := s.base(at)
 	w.args = append(w.args, attemptsLooked)
-	query := "SELECT at FROM signin_attempts WHERE " + w.text.String() + " ORDER BY at DESC, id DESC LIMIT 1 OFFSET $" + strconv.Itoa(len(w.args))
+	query := "SELECT at FROM " + db.attemptsBy(s.column) + " WHERE " + w.text.String() + " ORDER BY at DESC, id DESC LIMIT 1 OFFSET $" + strconv.Itoa(len(w.args))
 	var from int64
 	err = db.get(ctx, query, w.args, &from)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -220,7 +230,7 @@ func (db *DB) FindAttempts(ctx context.Context, q signin.AttemptQuery) (signin.A
 	for rest := at; ; {
 		w := s.all(rest)
 		w.args = append(w.args, size)
-		rows, err := db.query(ctx, "SELECT "+attemptRow+" FROM signin_attempts WHERE "+w.text.String()+" ORDER BY at DESC, id DESC LIMIT $"+strconv.Itoa(len(w.args)), w.args...)
+		rows, err := db.query(ctx, "SELECT "+attemptRow+" FROM "+db.attemptsBy(s.column)+" WHERE "+w.text.String()+" ORDER BY at DESC, id DESC LIMIT $"+strconv.Itoa(len(w.args)), w.args...)
 		some, err := collect(rows, err, scanAttempt)
 		if err != nil {
 			return p, fmt.Errorf("read sign-in attempts: %w", err)
@@ -320,7 +330,7 @@ func (db *DB) CountAttempts(ctx context.Context, q signin.AttemptQuery, most int
 	}
 	w := s.all(at)
 	w.args = append(w.args, most+1)
-	query := "SELECT COUNT(*) FROM (SELECT 1 FROM signin_attempts WHERE " + w.text.String() + " ORDER BY at DESC, id DESC LIMIT $" + strconv.Itoa(len(w.args)) + ") AS found"
+	query := "SELECT COUNT(*) FROM (SELECT 1 FROM " + db.attemptsBy(s.column) + " WHERE " + w.text.String() + " ORDER BY at DESC, id DESC LIMIT $" + strconv.Itoa(len(w.args)) + ") AS found"
 	if err := db.get(ctx, query, w.args, &n); err != nil {
 		return 0, false, fmt.Errorf("count sign-in attempts: %w", err)
 	}
@@ -374,7 +384,7 @@ func (db *DB) Attempt(ctx context.Context, accountID string, at time.Time, id st
 
 // AttemptsAfter implements [signin.Store].
 func (db *DB) AttemptsAfter(ctx context.Context, accountID, userID string, at time.Time, id string, limit int) ([]signin.Attempt, error) {
-	rows, err := db.query(ctx, "SELECT "+attemptRow+" FROM signin_attempts WHERE account_id = $1 AND user_id = $2 AND at >= $3 AND (at > $3 OR id > $4) ORDER BY at, id LIMIT $5",
+	rows, err := db.query(ctx, "SELECT "+attemptRow+" FROM "+db.attemptsBy("user_id")+" WHERE account_id = $1 AND user_id = $2 AND at >= $3 AND (at > $3 OR id > $4) ORDER BY at, id LIMIT $5",
 		accountID, userID, at.UnixMicro(), id, limit)
 	all, err := collect(rows, err, scanAttempt)
 	if err != nil {
