@@ -27,7 +27,7 @@ type page[E any] struct {
 // read reads the next page of a stream. see says of an event when it happened and which number it has, and
 // whether it is one for the reader at all.
 func read[E any](ctx context.Context, c cursor, from func(ctx context.Context, after int64, limit int) ([]E, error), see func(E) (Event, bool)) (page[E], error) {
-	p := page[E]{Items: make([]E, 0, min(c.Limit, DefaultLimit)), Cursor: c}
+	p := page[E]{Cursor: c}
 	for looked := 0; ; {
 		want := c.Limit - len(p.Items)
 		events, err := from(ctx, p.Cursor.After, want+1)
@@ -37,6 +37,9 @@ func read[E any](ctx context.Context, c cursor, from func(ctx context.Context, a
 		p.More = len(events) > want
 		if p.More {
 			events = events[:want]
+		}
+		if p.Items == nil {
+			p.Items = events[:0] // nearly always all of them are for the reader: nothing is moved
 		}
 		for _, e := range events {
 			at, ours := see(e)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/base32"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,10 +84,38 @@ const mostName = 100
 // scanEvent scans dest and, behind it, originColumns.
 func scanEvent(r scanner, c *origin.Client, l *origin.Location, dest ...any) error {
 	var anonymous sql.NullBool
-	err := r.Scan(append(dest, &c.Address, &c.UserAgent, &c.App, &c.AppVersion, &c.Platform, &c.PlatformVersion, &c.OS, &c.OSVersion,
-		&l.Country, &l.Continent, &l.Region, &l.City, &l.Latitude, &l.Longitude, &l.Radius, &l.ASN, &l.Network, &anonymous)...)
+	err := r.Scan(append(dest, originDest(c, l, &anonymous)...)...)
 	l.Anonymous, l.AnonymousKnown = anonymous.Bool, anonymous.Valid
 	return err
+}
+
+// originDest is where originColumns are scanned to.
+func originDest(c *origin.Client, l *origin.Location, anonymous *sql.NullBool) []any {
+	return []any{
+		&c.Address, &c.UserAgent, &c.App, &c.AppVersion, &c.Platform, &c.PlatformVersion, &c.OS, &c.OSVersion,
+		&l.Country, &l.Continent, &l.Region, &l.City, &l.Latitude, &l.Longitude, &l.Radius, &l.ASN, &l.Network, anonymous,
+	}
+}
+
+// collectEvents scans each row to dest, which are parts of event, and closes the rows. Pages are long: where
+// a row is scanned to is made once, and what was collected is moved seldom, but not made for more than there is.
+func collectEvents[E any](rows *sql.Rows, err error, most int, event *E, dest []any, complete func()) ([]E, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []E
+	for rows.Next() {
+		if err := rows.Scan(dest...); err != nil {
+			return nil, err
+		}
+		complete()
+		if n := len(all); n == cap(all) {
+			all = slices.Grow(all, max(1, min(most-n, max(16, 3*n))))
+		}
+		all = append(all, *event)
+	}
+	return all, asUnavailable(rows.Err())
 }
 
 // Bounds implements [feed.Store].
@@ -123,13 +152,16 @@ func (db *DB) TimeOf(ctx context.Context, accountID string, s feed.Stream, seq i
 func (db *DB) FeedAttempts(ctx context.Context, accountID string, after int64, limit int) ([]feed.Attempt, error) {
 	rows, err := db.query(ctx, "SELECT seq, "+attemptColumns+", "+originColumns+" FROM signin_attempts WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
 		accountID, after, limit)
-	all, err := collect(rows, err, func(r scanner) (a feed.Attempt, err error) {
-		var us int64
-		var method string
-		err = scanEvent(r, &a.Client, &a.Location, &a.Seq, &us, &a.ID, &a.Category, &a.Type, &a.Details, &a.SessionID, &a.User.ID, &a.User.Name, &a.User.Email, &method)
+	var a feed.Attempt
+	var us int64
+	var method string
+	var anonymous sql.NullBool
+	dest := append([]any{&a.Seq, &us, &a.ID, &a.Category, &a.Type, &a.Details, &a.SessionID, &a.User.ID, &a.User.Name, &a.User.Email, &method},
+		originDest(&a.Client, &a.Location, &anonymous)...)
+	all, err := collectEvents(rows, err, limit, &a, dest, func() {
 		a.At = time.UnixMicro(us).UTC()
 		a.Federated = method == "sso" && a.Type == "credentials_ok"
-		return a, err
+		a.Location.Anonymous, a.Location.AnonymousKnown = anonymous.Bool, anonymous.Valid
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read sign-in attempts after %d: %w", after, err)
