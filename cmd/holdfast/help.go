@@ -88,6 +88,49 @@ func lessons() map[string]lesson {
 				"holdfast events-token rotate-key",
 				"holdfast events-token rotate-key --revoke-tokens",
 			}},
+		"source add": {`Sources of the kinds events-api and okta (with --base-url) are asked, with the token that standard input holds. To the others events are sent, signed with a secret that is shown this once; for okta without --base-url it is what an event hook sends as its Authorization header. local is the account's own feed. docs/events/intake.md tells how to send.`,
+			[]string{
+				"holdfast source add --kind events-api --name 'Company cloud' --base-url eu --token-stdin < token",
+				"holdfast source add --kind events-api --name Branch --base-url https://holdfast.branch.example:8443 --ca-file branch.pem --since 72h --token-stdin < token",
+				"holdfast source add --kind okta --name Okta --base-url https://harbour.okta.com --token-stdin < token",
+				"holdfast source add --kind ocsf --name 'Data lake' --json",
+			}},
+		"source list": {`A source that has failed is asked again; one that is paused needs somebody.`,
+			[]string{
+				"holdfast source list",
+				"holdfast source list --json",
+			}},
+		"source show": {`Shows how a source does: why the last try went wrong, how many events came, and how many of them are about nobody known. Its secret is never shown again.`,
+			[]string{
+				"holdfast source show ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+			}},
+		"source test": {`Asks once, from this machine. Nothing is stored.`,
+			[]string{
+				"holdfast source test ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+			}},
+		"source rotate": {`For a source that sends, a new secret is made and shown this once; the old one goes on for the overlap. For a source that is asked, the new token replaces the old one, and one that was paused because of its token is asked again.`,
+			[]string{
+				"holdfast source rotate ABCDEFGHIJKLMNOPQRSTUVWXYZ --overlap 1h",
+				"holdfast source rotate ABCDEFGHIJKLMNOPQRSTUVWXYZ --token-stdin < token",
+			}},
+		"source pause": {`It is not asked any more, and what is sent is answered 409.`,
+			[]string{
+				"holdfast source pause ABCDEFGHIJKLMNOPQRSTUVWXYZ --reason 'noise during the migration'",
+			}},
+		"source resume": {`A source that is asked continues exactly where it was; what it has deleted meanwhile is lost.`,
+			[]string{
+				"holdfast source resume ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+			}},
+		"source remove": {`The secret is forgotten, and what is sent is refused from now on. Events that came stay as long as events are kept. It cannot be undone.`,
+			[]string{
+				"holdfast source remove ABCDEFGHIJKLMNOPQRSTUVWXYZ --reason 'the subsidiary was sold'",
+			}},
+		"source alias": {`The user of an event is recognised by ID, then by email, then by these names, letter case ignored. Events that came earlier keep the person whom they had. Without a name all are listed.`,
+			[]string{
+				"holdfast source alias",
+				"holdfast source alias 'm.oduya' mira@example.org --format entra",
+				"holdfast source alias 00u1a2b3 --remove",
+			}},
 		"user add": {`An email can be used once in an account, letter case ignored.`,
 			[]string{
 				"holdfast user add --email mira@example.org --name 'Mira Oduya' --group Security",
@@ -237,6 +280,11 @@ With --accuracy the events say what is an attack: lines in the form of 1Password
 			[]string{
 				"holdfast bench console",
 				"holdfast bench console --only people,overview --json",
+			}},
+		"bench events": {`Makes a log of ten million sign-in attempts first, which takes long, and several gigabytes of the disk; --events makes it shorter. Then it reads pages of 1,000 on one connection: at the end and in the middle of the log, beside a log of 10,000, and from its beginning on, beside a bare server that reads the same rows. At last it shows how long a reader who waits for an attempt waits from the call that stores it until the answer is there. Where a row ends in "elsewhere", another process than the reader's server stores it. With --json there is an object with machine and rows; a row has name, value, unit, p99_ms and, where it is compared with something, floor and ratio.`,
+			[]string{
+				"holdfast bench events",
+				"holdfast bench events --events 100000 --only 'feed,sign-in elsewhere' --json",
 			}},
 		"completion": {`Completes commands, flags and their values.`,
 			[]string{

@@ -61,6 +61,8 @@ type cli struct {
 
 	EventsToken eventsTokenCmd `cmd:"" group:"manage" help:"Manage events tokens, with which a SIEM reads the Events API."`
 
+	Source sourceCmd `cmd:"" group:"manage" help:"Manage sources of events: other systems whose sign-ins are taken in."`
+
 	User  userCmd  `cmd:"" group:"manage" help:"Manage people."`
 	Group groupCmd `cmd:"" group:"manage" help:"Manage groups and who is in them; the built-in ones are the roles."`
 
