@@ -15,15 +15,13 @@ import (
 
 // attackScore is an attack and what was found of it.
 type attackScore struct {
-	kind           string
-	began          time.Time
-	takeover       time.Time // zero: the attacker never got in
-	victim         string
-	seen           time.Time // when the first serious finding had one of its events
-	found          time.Time // … that says that the victim's account is taken over, or about to be
-	seenByAny      bool      // by a finding of any level
-	pending        map[string]time.Time
-	takeoverPassed bool
+	kind     string
+	began    time.Time
+	takeover time.Time // zero: the attacker never got in
+	victim   string
+	seen     time.Time            // when the first serious finding had one of its events
+	found    time.Time            // … that says that the victim's account is taken over, or about to be
+	pending  map[string]time.Time // when there was a finding about a person alone, before the takeover
 }
 
 // score measures findings against what is known.
@@ -94,17 +92,13 @@ func (s *score) kinds(one string) map[string]struct{} {
 	return all
 }
 
-// hit notes that an event is in a finding. alone: the finding is about one person.
-func (s *score) hit(id string, level detect.Level, at time.Time, alone bool) {
+// hit notes that an event is in a finding since a time. alone: the finding is about one person.
+func (s *score) hit(id string, serious bool, at time.Time, alone bool) {
 	ref := s.ofEvent[id]
-	if ref == nil {
+	if ref == nil || !serious {
 		return
 	}
 	a := s.attacks[ref.attack]
-	a.seenByAny = true
-	if !level.Serious() {
-		return
-	}
 	if a.seen.IsZero() {
 		a.seen = at
 	}
@@ -126,7 +120,7 @@ func (s *score) take(res detect.Result, l *labelled) {
 	now := s.last
 	for _, f := range res.Begun {
 		for _, id := range f.Events {
-			s.hit(id, f.Level, now, f.User != "")
+			s.hit(id, f.Level.Serious(), now, f.User != "")
 		}
 		if l != nil {
 			s.noteOf[f.ID] = l.truth.Note
@@ -134,7 +128,7 @@ func (s *score) take(res detect.Result, l *labelled) {
 	}
 	for _, g := range res.Grown {
 		if l != nil {
-			s.hit(l.event.SourceID, g.Level, now, false)
+			s.hit(l.event.SourceID, g.Level.Serious(), now, false)
 		}
 	}
 	for _, f := range res.Ended {

@@ -71,7 +71,7 @@ func (c *ruleTestCmd) try(ctx context.Context, std stdio, r ruleSet, x *detect.E
 	defer bar.done()
 	bar.start("reading", in.size)
 	t := tried{people: map[string]struct{}{}}
-	f := &eventFile{name: inputName(c.Events), sorted: c.Sorted, std: std, tried: &t, read: func() { bar.at(in.read) }}
+	f := &eventFile{name: inputName(c.Events), sorted: c.Sorted, most: maxHeld, std: std, tried: &t, read: func() { bar.at(in.read) }}
 	for res, err := range x.Run(ctx, f.events(signals.Read(in, decoder))) {
 		if err != nil {
 			return err
@@ -160,6 +160,7 @@ func (c *ruleTestCmd) open(ctx context.Context, std stdio, file string) (*counte
 type eventFile struct {
 	name   string
 	sorted bool
+	most   int // bytes that are held to be sorted
 	std    stdio
 	tried  *tried
 	read   func()
@@ -202,7 +203,7 @@ func (f *eventFile) events(in iter.Seq2[signals.Event, *signals.LineError]) iter
 				continue
 			}
 			held = append(held, e)
-			if size += len(e.Raw) + 1024; size < maxHeld {
+			if size += len(e.Raw) + 1024; size < f.most {
 				continue
 			}
 			if !inOrder {
@@ -290,9 +291,17 @@ func tellFound(std stdio, found []detect.Found) {
 		rule, user = max(rule, len(f.Rule)), max(user, len(subject(f)))
 	}
 	for _, f := range found {
-		fmt.Fprintf(out, "%s  %s  %-*s  %-*s  %s\n", paint(grey, f.Time.UTC().Format("2006-01-02 15:04:05")), levelWord(paint, string(f.Level)),
+		fmt.Fprintf(out, "%s  %s  %-*s  %-*s  %s\n", paint(grey, findingTime(f)), levelWord(paint, string(f.Level)),
 			min(rule, 36), f.Rule, min(user, 36), subject(f), sentence(f))
 	}
+}
+
+// findingTime is as wide for an event that says no time.
+func findingTime(f detect.Found) string {
+	if f.Time.IsZero() {
+		return fmt.Sprintf("%-19s", "no time")
+	}
+	return f.Time.UTC().Format("2006-01-02 15:04:05")
 }
 
 // subject is whom or what a finding is about.

@@ -164,12 +164,12 @@ fields: [holdfast.known_country, holdfast.known_device]
 			look.Src.Location, look.Message = sydney(), "look"
 			for _, f := range run(t, x, append(events, look)) {
 				if f.Rule == "look" {
-					got := ""
+					var got strings.Builder
 					for _, v := range f.Features {
-						got += v.Value.Texts()[0] + " "
+						got.WriteString(v.Value.Texts()[0] + " ")
 					}
-					if got != want+" " {
-						t.Errorf("country and device are known: %s, want %s", got, want)
+					if got.String() != want+" " {
+						t.Errorf("country and device are known: %s, want %s", got.String(), want)
 					}
 					return
 				}
