@@ -423,3 +423,96 @@ func TestLocalPull(t *testing.T) {
 		t.Logf("taken in after %s", time.Since(began))
 	})
 }
+
+// TestSignalsCrash kills servers while events come, sent and asked for. What was answered 202 is there, what was
+// asked for goes on where it was stored last, and nothing is there twice.
+func TestSignalsCrash(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, place *storetest.Place) {
+		other := servertest.Start(t, "sqlite")
+		db := place.Open(t)
+		account, owner := storetest.Account(t, db)
+		if owner.Email != "Owner@example.org" {
+			t.Fatal("the other Holdfast's owner would not be recognised")
+		}
+		intake := &signals.Intake{Store: db, Keys: db.Keys(), URL: "http://127.0.0.1", Now: time.Now}
+		sent, err := intake.Add(t.Context(), account.ID, signals.NewSource{Kind: signals.KindOnePassword, Name: "Sent"}, storetest.By())
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked, err := intake.Add(t.Context(), account.ID, signals.NewSource{
+			Kind: signals.KindEventsAPI, Name: "Asked", Config: signals.Config{BaseURL: other.URL}, Token: seal.NewSecret(other.EventsToken(t, "signinattempts")),
+		}, storetest.By())
+		if err != nil {
+			t.Fatal(err)
+		}
+		count := func() map[string]int {
+			n, seen := map[string]int{}, map[string]bool{}
+			all, err := db.Signals(t.Context(), account.ID, 0, 100_000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, s := range all {
+				if key := s.SourceID + s.Event.SourceID; seen[key] || s.Seq != int64(i+1) {
+					t.Errorf("event %d is %s, stored before: %t", s.Seq, s.Event.SourceID, seen[key])
+				} else {
+					seen[key] = true
+				}
+				n[s.SourceID]++
+			}
+			return n
+		}
+		failed := 0
+		fail := func() {
+			from := signin.Client{Address: "198.51.100.7", UserAgent: "Mozilla/5.0"}
+			if _, _, err := other.SignIn().Password(t.Context(), from, other.Owner.Email, "not her password at all"); err == nil {
+				t.Fatal("a wrong password is accepted")
+			}
+			failed++
+		}
+		n, answered := 0, 0
+		for round := range 2 {
+			first, url := child(t, place)
+			fail()
+			eventually(t, "the source is asked", func() bool { return count()[asked.Setup.ID] == failed })
+			fail()
+			stop := make(chan struct{})
+			go func() {
+				defer close(stop)
+				time.Sleep(time.Duration(30+40*round) * time.Millisecond) // the moment is the point
+				if err := first.Process.Kill(); err != nil {
+					t.Error(err)
+				}
+			}()
+			for sending := true; sending; {
+				body := attempt(n, "owner@example.org") + "\n" + attempt(n+1, "owner@example.org")
+				n += 2
+				req, err := http.NewRequestWithContext(t.Context(), "POST", url+"/v1/accounts/"+account.ID+"/signals/"+sent.Setup.ID, strings.NewReader(body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header = signedBy(sent.Secret.Reveal(), fmt.Sprint("m", n), time.Now(), body)
+				resp, err := http.DefaultClient.Do(req)
+				if sending = err == nil; sending {
+					resp.Body.Close()
+					if resp.StatusCode != http.StatusAccepted {
+						t.Fatalf("status %d", resp.StatusCode)
+					}
+					answered += 2
+				}
+			}
+			<-stop
+			_ = first.Wait() // "signal: killed"
+			if got := count()[sent.Setup.ID]; got < answered || got > n {
+				t.Errorf("%d events of the sent ones are stored; %d were answered, %d sent", got, answered, n)
+			}
+			fail()
+		}
+		last, _ := child(t, place)
+		eventually(t, "all that was asked for", func() bool { return count()[asked.Setup.ID] == failed })
+		if err := last.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = last.Wait()
+		t.Logf("%d sent events answered, %d asked for", answered, failed)
+	})
+}
