@@ -21,7 +21,7 @@ import (
 // An attempt is found by an index for one condition, and by looking for the others. So that a page never
 // takes long, however rare what it looks for, it looks at no more than so many; the next page goes on there.
 const (
-	attemptsLooked  = 20_000
+	attemptsLooked  = 4_000
 	attemptsChunk   = 500  // read at a time where Go decides
 	attemptsLateral = 2000 // of those that came since
 )
