@@ -10,17 +10,25 @@ import (
 	"holdfast/internal/signals"
 )
 
-// Rows go into statements by the hundred, by the ten and one by one, so that there are three statements and
-// not a hundred.
+// Rows go into statements many at a time, some at a time, and one by one, so that there are three statements
+// and not as many as there are lengths.
 const (
-	manyRows = 100
-	someRows = 10
+	manyRows       = 100
+	manyRowsSQLite = 20 // its driver asks for the name of each parameter, and SQLite counts to find it
+	someRows       = 5
 )
 
-// batches cuts a list into pieces of these sizes.
-func batches[T any](list []T) [][]T {
+func (db *DB) manyRows() int {
+	if db.postgres == "" {
+		return manyRowsSQLite
+	}
+	return manyRows
+}
+
+// batches cuts a list into pieces of many, of some, and of one.
+func batches[T any](list []T, many int) [][]T {
 	var all [][]T
-	for _, size := range []int{manyRows, someRows, 1} {
+	for _, size := range []int{many, someRows, 1} {
 		for len(list) >= size {
 			all = append(all, list[:size])
 			list = list[size:]
@@ -60,7 +68,7 @@ func (db *DB) AddSignals(ctx context.Context, in signals.Addition) (signals.Adde
 // newSignals are the rows that are not stored yet, each once.
 func (tx *Tx) newSignals(in signals.Addition) ([]signals.Row, error) {
 	stored := map[string]bool{}
-	for _, part := range batches(in.Rows) {
+	for _, part := range batches(in.Rows, tx.db.manyRows()) {
 		args := []any{in.AccountID, in.SourceID}
 		for _, r := range part {
 			args = append(args, r.SourceEventID)
@@ -97,7 +105,7 @@ func (tx *Tx) insertSignals(in signals.Addition, rows []signals.Row) error {
 		return fmt.Errorf("read the last event: %w", err)
 	}
 	const width = 10
-	for _, part := range batches(rows) {
+	for _, part := range batches(rows, tx.db.manyRows()) {
 		groups, args := make([]string, len(part)), make([]any, 0, width*len(part))
 		for i, r := range part {
 			last++
@@ -184,15 +192,15 @@ func (db *DB) PurgeSignals(ctx context.Context, before time.Time) error {
 }
 
 // padded fills a list up to one of the sizes of batches by repeating its last text.
-func padded(list []string) [][]string {
+func padded(list []string, many int) [][]string {
 	var all [][]string
-	for part := range slices.Chunk(list, manyRows) {
+	for part := range slices.Chunk(list, many) {
 		size := 1
 		if len(part) > 1 {
 			size = someRows
 		}
 		if len(part) > someRows {
-			size = manyRows
+			size = many
 		}
 		part = slices.Clone(part)
 		for len(part) < size {

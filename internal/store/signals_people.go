@@ -50,7 +50,7 @@ func (db *DB) lookUp(ctx context.Context, first []any, texts []string, key func(
 			keys = append(keys, k)
 		}
 	}
-	for _, part := range padded(keys) {
+	for _, part := range padded(keys, db.manyRows()) {
 		args := append([]any{}, first...)
 		for _, k := range part {
 			args = append(args, k)
