@@ -32,9 +32,20 @@
 // [Read] takes NDJSON, JSON arrays, answers of APIs that wrap a list, and for tables CSV. It holds
 // one event in memory at a time and goes on after a bad one, with its line and the reason.
 //
+// # Intake
+//
+// A [Source] is what is known of one kind of system that events come from; [Sources] lists them. Some are
+// asked, by the [Runner] of one process at a time; some send, signed, to the routes of [Intake]. Either
+// way an event is decoded, its user is matched to a person, and it is stored with a number of its own
+// ([Store].AddSignals), once, however often it comes. How far a source was read moves in the same
+// transaction. Who looks for something in the events reads them by their numbers ([Store].Signals) and
+// waits for more ([Store].WaitSignals).
+//
 // # What must never happen
 //
 // A line costs more than its bounds (1 MiB, 32 levels, 16,384 values). An event that the source sent
 // is dropped because we do not know a word in it. A text with control characters reaches a log or a
-// page through a field. A label of truth in test data becomes a field of the normalised event.
+// page through a field. A label of truth in test data becomes a field of the normalised event. A cursor
+// moves and the events before it are not stored. A secret or a token of a source leaves this package,
+// but for the one time that it is shown.
 package signals

@@ -115,12 +115,13 @@ func (r *Runner) once(ctx context.Context) error {
 		delete(r.running, key)
 		r.giveBack(ctx, key)
 	}
+	var errs []error
 	for key, x := range wanted {
 		ours, err := r.intake.Store.LeaseSource(ctx, key.account, key.id, r.holder, r.intake.Now().Add(r.lease))
 		w := r.running[key]
 		switch {
 		case err != nil:
-			return err // who runs already goes on while the lease is good
+			errs = append(errs, err) // who runs already goes on while the lease is good
 		case !ours && w != nil:
 			w.stop()
 			<-w.done
@@ -129,7 +130,7 @@ func (r *Runner) once(ctx context.Context) error {
 			r.start(ctx, key, x)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // start asks the source in the background.

@@ -34,16 +34,18 @@ const localPage = 1000
 func (local) Pull(ctx context.Context, l *Live) error {
 	return l.each(ctx, l.Feed.Streams(), func(ctx context.Context, stream string) error {
 		after, err := l.begin(ctx, stream)
-		for err == nil {
+		for first := true; err == nil; first = false {
 			var lines [][]byte
 			var last int64
 			if lines, last, err = l.Feed.Read(ctx, l.Setup.AccountID, stream, after, localPage); err != nil {
 				break
 			}
-			if last > after {
+			if first || last > after { // at first also if there is nothing: it went well
 				if err = l.take(ctx, Batch{Stream: stream, Lines: lines, Cursor: strconv.FormatInt(last, 10)}); err != nil {
 					break
 				}
+			}
+			if last > after {
 				after = last
 				continue
 			}

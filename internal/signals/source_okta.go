@@ -73,7 +73,7 @@ func (o oktaLog) Pull(ctx context.Context, l *Live) error {
 			return fmt.Errorf("the stored cursor cannot be read: %w", err)
 		}
 	}
-	for {
+	for first := true; ; first = false {
 		lines, next, err := o.page(ctx, l, at)
 		if s, ok := errors.AsType[*oktaStatus](err); ok && s.code == http.StatusBadRequest && at.Next != "" {
 			at.Next = "" // links do not live for ever; what comes twice is stored once
@@ -82,14 +82,17 @@ func (o oktaLog) Pull(ctx context.Context, l *Live) error {
 		if err != nil {
 			return err
 		}
+		more := len(lines) > 0 && next.Next != "" // else it is the end, for now
 		next.Since = at.Since
 		if n := len(lines); n > 0 {
 			if t := published(lines[n-1]); t.After(next.Since) {
 				next.Since = t
 			}
 		}
-		next.Next = cmp.Or(next.Next, at.Next)
-		if len(lines) > 0 || next != at {
+		if len(lines) == 0 {
+			next.Next = cmp.Or(next.Next, at.Next)
+		}
+		if first || len(lines) > 0 || next != at {
 			cursor, err := json.Marshal(next)
 			if err != nil {
 				return err
@@ -99,7 +102,7 @@ func (o oktaLog) Pull(ctx context.Context, l *Live) error {
 			}
 		}
 		at = next
-		if len(lines) == 0 {
+		if !more {
 			if err := pause(ctx, l.Every); err != nil {
 				return err
 			}
