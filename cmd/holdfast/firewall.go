@@ -78,7 +78,7 @@ func (c *firewallListCmd) Run(ctx context.Context, g *globals, std stdio) error 
 		fmt.Fprintln(std.out, "There are no firewall rules: people can sign in from everywhere.")
 		return nil
 	}
-	p, err := h.firewall().Preview(ctx, account, rules)
+	p, err := h.firewall().Preview(ctx, account, rules, signin.PreviewMost)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ type previewFlags struct {
 
 // dryRun prints what the rules would have done; id is the rule that the change is about.
 func (f previewFlags) dryRun(ctx context.Context, std stdio, h *handle, account string, rules []signin.Rule, id string) error {
-	p, err := h.firewall().Preview(ctx, account, rules)
+	p, err := h.firewall().Preview(ctx, account, rules, signin.PreviewMost)
 	if err != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func (c *Console) firewall(w http.ResponseWriter, r *http.Request) error {
 	}
 	data := firewallPage{Places: c.knownPlaces(), Here: c.hereAndNow(r, rules)}
 	if len(rules) > 0 {
-		if data.Preview, err = c.SignIn.Preview(ctx, account, rules); err != nil {
+		if data.Preview, err = c.SignIn.Preview(ctx, account, rules, signin.PreviewGlance); err != nil {
 			return err
 		}
 	}

@@ -130,7 +130,7 @@ func (c *Console) showRuleForm(w http.ResponseWriter, r *http.Request, d ruleFor
 		next, id, err := d.candidate(rules, f)
 		switch {
 		case err == nil:
-			found, err := c.SignIn.Preview(r.Context(), me(r).AccountID, next)
+			found, err := c.SignIn.Preview(r.Context(), me(r).AccountID, next, signin.PreviewMost)
 			if err != nil {
 				return err
 			}

@@ -12,7 +12,8 @@ import (
 // Bounds of a preview.
 const (
 	PreviewDays   = 30
-	PreviewMost   = 200_000 // attempts, the newest
+	PreviewMost   = 200_000 // attempts, the newest, where somebody has asked for it
+	PreviewGlance = 20_000  // where it stands beside something else
 	PreviewPeople = 20
 	previewPage   = 5_000
 )
@@ -51,8 +52,8 @@ type PreviewPerson struct {
 }
 
 // Preview says what the rules, checked and in order, would have done to the account's attempts of the last 30
-// days, were they as they are, succeeded or failed.
-func (s *Service) Preview(ctx context.Context, accountID string, rules []Rule) (Preview, error) {
+// days, were they as they are, succeeded or failed; at most to so many, the newest.
+func (s *Service) Preview(ctx context.Context, accountID string, rules []Rule, most int) (Preview, error) {
 	p := Preview{Since: s.Now().UTC().Truncate(time.Second).AddDate(0, 0, -PreviewDays)}
 	c := counter{firewall: NewFirewall(rules), rules: map[string]*crowd{}, people: map[string]*PreviewPerson{}}
 	var last Tried
@@ -63,7 +64,7 @@ func (s *Service) Preview(ctx context.Context, accountID string, rules []Rule) (
 		}
 		more = len(page) == previewPage
 		for _, t := range page {
-			if p.Attempts == PreviewMost {
+			if p.Attempts == most {
 				p.Cut, more = true, false
 				break
 			}

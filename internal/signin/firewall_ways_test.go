@@ -544,7 +544,7 @@ func TestPreview(t *testing.T) {
 	for i := range rules {
 		rules[i].ID = fmt.Sprint(i)
 	}
-	got, err := b.Preview(t.Context(), b.account.ID, rules)
+	got, err := b.Preview(t.Context(), b.account.ID, rules, signin.PreviewMost)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -560,7 +560,7 @@ func TestPreview(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("preview (-want +got):\n%s", diff)
 	}
-	if got, err = b.Preview(t.Context(), b.account.ID, nil); err != nil || got.Allowed != (signin.Tally{Attempts: 10, People: 2}) || len(got.People) != 0 {
+	if got, err = b.Preview(t.Context(), b.account.ID, nil, signin.PreviewMost); err != nil || got.Allowed != (signin.Tally{Attempts: 10, People: 2}) || len(got.People) != 0 {
 		t.Errorf("without rules: %+v, error %v", got, err)
 	}
 }
