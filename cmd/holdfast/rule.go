@@ -70,7 +70,7 @@ func loadRules(sources ...string) (ruleSet, error) {
 			rs, bad := detect.Parse(shownPath(source, file), data)
 			faults = append(faults, bad...)
 			for _, r := range rs {
-				if bad := detect.UnknownFeatures(r); len(bad) > 0 {
+				if bad := detect.Unfit(r); len(bad) > 0 {
 					faults = append(faults, bad...)
 					continue
 				}

@@ -79,11 +79,11 @@ type Growth struct {
 	Count int64
 }
 
-// NewEngine makes an engine for rules. The error is Faults: features that do not exist.
+// NewEngine makes an engine for rules. The error is Faults: what Unfit finds.
 func NewEngine(c Config) (*Engine, error) {
 	var faults Faults
 	for _, r := range c.Set.rules {
-		faults = append(faults, UnknownFeatures(r)...)
+		faults = append(faults, Unfit(r)...)
 	}
 	if len(faults) > 0 {
 		return nil, faults

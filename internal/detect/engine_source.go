@@ -101,9 +101,10 @@ func ReadLists(fsys fs.FS) (StaticLists, error) {
 	return lists, nil
 }
 
-// UnknownFeatures finds names in a rule that begin like those of features and are none. In sources whose
-// own fields have any name, Compile cannot know.
-func UnknownFeatures(r *Rule) Faults {
+// Unfit is what an engine cannot do with a rule that is right otherwise: look at features that do not
+// exist, which Compile cannot know of sources whose fields have any name, and count further than windows
+// reach.
+func Unfit(r *Rule) Faults {
 	names := map[string]bool{}
 	for _, f := range Features() {
 		names[f.Name] = true
@@ -137,6 +138,10 @@ func UnknownFeatures(r *Rule) Faults {
 		}
 	}
 	if c := r.Correlation; c != nil {
+		if c.Threshold.Min > maxWindow {
+			faults = append(faults, Fault{File: r.File, Line: c.places.condition.line, Column: c.places.condition.column,
+				Text: fmt.Sprintf("the condition asks for %d, but a window holds the latest %d events of a group; ask for fewer", c.Threshold.Min, maxWindow)})
+		}
 		for _, name := range slices.Concat(c.GroupBy, c.values) {
 			check(name, c.places.section)
 		}
@@ -169,7 +174,7 @@ type lens struct {
 	x       *Engine
 }
 
-// lens looks at events of a source. UnknownFeatures has found nothing.
+// lens looks at events of a source. Unfit has found nothing.
 func (x *Engine) lens(source string, features map[string]Feature) *lens {
 	m, ok := x.set.Matcher(source)
 	if !ok {

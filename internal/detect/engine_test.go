@@ -202,11 +202,23 @@ func TestRulePack(t *testing.T) {
 	newEngine(t, set, detect.NewMemory())
 }
 
-// TestUnknownFeature is that the name of a feature is checked also where names are free.
-func TestUnknownFeature(t *testing.T) {
-	set := compile(t, "title: x\nlogsource: {product: okta}\ndetection: {s: {holdfast.know_country: false}, condition: s}\n", nil)
-	_, err := detect.NewEngine(detect.Config{Set: set, Memory: detect.NewMemory()})
-	if err == nil || !strings.Contains(err.Error(), `test.yml:3:17: "holdfast.know_country" is no feature (is holdfast.known_country meant?)`) {
-		t.Errorf("the error is %v", err)
+// TestUnfit is what an engine refuses, with the place in the file: also where names are free.
+func TestUnfit(t *testing.T) {
+	const begin = "title: x\nname: x\nlogsource: {product: okta}\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"field":     {begin + "detection: {s: {holdfast.know_country: false}, condition: s}\n", `test.yml:4:17: "holdfast.know_country" is no feature (is holdfast.known_country meant?)`},
+		"reference": {begin + "detection: {s: {a|fieldref: holdfast.sucesses}, condition: s}\n", `test.yml:4:17: "holdfast.sucesses" is no feature (is holdfast.successes meant?)`},
+		"sentence":  {begin + "detection: {s: {a: b}, condition: s}\nholdfast: {explain: {en: 'in {holdfast.nothing}'}}\n", `test.yml:5:26: "holdfast.nothing" is no feature`},
+		"group": {begin + "detection: {s: {a: b}, condition: s}\n---\ntitle: y\ncorrelation: {type: event_count, rules: [x], group-by: [holdfast.persn], timespan: 1h, condition: {gte: 3}}\n",
+			`test.yml:7:1: "holdfast.persn" is no feature (is holdfast.person meant?)`},
+		"threshold": {begin + "detection: {s: {a: b}, condition: s}\n---\ntitle: y\ncorrelation: {type: event_count, rules: [x], group-by: [a], timespan: 1h, condition: {gte: 30000}}\n",
+			"test.yml:7:86: the condition asks for 30000, but a window holds the latest 20000 events of a group; ask for fewer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := detect.NewEngine(detect.Config{Set: compile(t, c.text, nil), Memory: detect.NewMemory()})
+			if err == nil || err.Error() != c.want {
+				t.Errorf("the error is %v\nwant %s", err, c.want)
+			}
+		})
 	}
 }

@@ -18,10 +18,10 @@ type witness struct {
 	taught  bool // the person's habits were learned from it
 }
 
-// Bounds of what one group and one finding keep. What is beyond is counted, not named.
+// Bounds of what is kept.
 const (
-	maxWindow   = 20_000 // events in the window of a group
-	maxEvidence = 1_000  // events of a finding
+	maxWindow   = 20_000 // events in the window of a group; the earliest go first
+	maxEvidence = 1_000  // events of a finding; those beyond are counted, not named
 )
 
 // running is a finding that may still grow.

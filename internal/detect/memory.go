@@ -49,10 +49,10 @@ func (m *MapMemory) Put(key string, value []byte, until time.Time) error {
 	return nil
 }
 
-// Expire forgets what is past its time. It does so at most once an hour of event time, so it may be
-// called with every event.
+// Expire forgets what is past its time. It looks every six hours of event time only, so it may be called
+// with every event.
 func (m *MapMemory) Expire(now time.Time) {
-	if now.Sub(m.swept) < time.Hour {
+	if now.Sub(m.swept) < 6*time.Hour {
 		return
 	}
 	m.swept = now
