@@ -58,7 +58,7 @@ func groupOf(a audit.Action) string {
 	return "account"
 }
 
-const auditOnPage = 40 // with their details, which a click opens; a page stays under 100 kB
+const auditOnPage = 25 // with their details, which a click opens; a page stays under 100 kB
 
 // auditQuery is the query of the filter's fields. What cannot be understood is a problem in its field.
 func (c *Console) auditQuery(r *http.Request, asked url.Values) (audit.Query, error) {
