@@ -184,6 +184,9 @@ func TestFeatures(t *testing.T) {
 		"success-counts-as-tried-not-as-failed": {nil, append(known, at(1*time.Minute, other("b@example.com", bad(signals.BadCredentials))), at(2*time.Minute, nil)), map[string]string{
 			"people_address_1h": "2", "failed_people_address_1h": "1",
 		}},
+		"colleague-on-the-same-machine": {nil, append(known, at(time.Minute, other("b@example.com", nil)), at(2*time.Minute, other("c@example.com", func(e *signals.Event) { e.Client.PlatformVersion = "1" })),
+			at(3*time.Minute, other("d@example.com", bad(signals.BadCredentials))), at(time.Hour, nil)), map[string]string{"others_device_24h": "1"}},
+		"colleague-a-day-later": {nil, append(known, at(time.Minute, other("b@example.com", nil)), at(25*time.Hour, nil)), map[string]string{"others_device_24h": "0"}},
 		"recovery-code": {nil, append(known, at(1*time.Minute, code(signals.MFAFailed)), at(2*time.Minute, code(""))), map[string]string{
 			"recovery_code_used": "true", "recovery_code_tries_1h": "2", "mfa_failures_person_10m": "1",
 		}},
@@ -289,4 +292,18 @@ func TestFeatureTypes(t *testing.T) {
 			t.Errorf("%s never has a value; the test tests too little", name)
 		}
 	}
+}
+
+// TestDocumentedRule is that the rule in the document is one.
+func TestDocumentedRule(t *testing.T) {
+	text, err := os.ReadFile("../../docs/events/features.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```yaml\n")
+	rule, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("docs/events/features.md shows no rule")
+	}
+	newEngine(t, compile(t, rule, nil), detect.NewMemory())
 }
