@@ -85,3 +85,31 @@ func rewrite[T any, P profile[T]](value []byte) error {
 	}
 	return nil
 }
+
+// Observe is the event as correlations see it, before anything is learned from it. The engine takes no
+// events itself; it looks at the memory of another one.
+func (x *Engine) Observe(e *signals.Event) Observed {
+	x.view.Reset(e)
+	x.features.load(e)
+	values := map[string]Value{}
+	o := Observed{ID: e.SourceID, Time: e.When(), Value: func(field string) Value { return values[field] }}
+	for _, source := range [...]string{normalised, sourceOf(e)} {
+		l := x.lenses[source]
+		if l == nil {
+			continue
+		}
+		for _, rule := range l.matcher.Match(nil, l) {
+			if !x.windows.used(rule) {
+				continue
+			}
+			o.Rules = append(o.Rules, rule)
+			for _, u := range x.windows.uses[rule] {
+				in := x.windows.streams[u.stream].c.Inputs[u.input]
+				for _, field := range slices.Concat(in.Group, in.Values) {
+					values[field] = l.field(field)
+				}
+			}
+		}
+	}
+	return o
+}

@@ -1,6 +1,7 @@
 package detect_test
 
 import (
+	stdcmp "cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"holdfast/internal/detect"
+	"holdfast/internal/detect/rules"
 	"holdfast/internal/signals"
 )
 
@@ -275,5 +277,61 @@ func TestRunEnds(t *testing.T) {
 	}
 	for range newEngine(t, compile(t, newCountry, nil), detect.NewMemory()).Run(t.Context(), slices.Values(habits("ann@example.com", 20))) {
 		break
+	}
+}
+
+// TestEngineCorrelates compares what the engine finds by correlations, on a history with attacks and with
+// the rule pack, with the definition.
+func TestEngineCorrelates(t *testing.T) {
+	lists, err := detect.ReadLists(rules.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := detect.Load(rules.FS(), detect.FieldMaps(), lists)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := detect.NewMemory()
+	x, shadow := newEngine(t, set, m), newEngine(t, set, m)
+	var observed []detect.Observed
+	byKey := map[string]int{}
+	for i, r := range set.Rules() {
+		byKey[r.Key()] = i
+	}
+	var got, want []detect.Finding
+	keep := func(res detect.Result, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range res.Ended {
+			if i := byKey[f.Rule]; set.Rules()[i].Correlation != nil {
+				got = append(got, detect.Finding{Rule: i, Key: f.Key, Time: f.Time, Last: f.Last, Count: f.Count, Events: f.Events})
+			}
+		}
+	}
+	events := madeUp(150, 60, 50_000)
+	for i := range events {
+		if o := shadow.Observe(&events[i]); len(o.Rules) > 0 {
+			observed = append(observed, o)
+		}
+		keep(x.Take(&events[i]))
+	}
+	keep(x.Finish())
+	for _, f := range detect.Correlate(set, observed) {
+		if set.Alone(f.Rule) {
+			f.Events = f.Events[:min(len(f.Events), 1000)]
+			want = append(want, f)
+		}
+	}
+	order := func(a, b detect.Finding) int {
+		return stdcmp.Or(a.Time.Compare(b.Time), a.Rule-b.Rule, slices.Compare(a.Key, b.Key))
+	}
+	slices.SortFunc(got, order)
+	slices.SortFunc(want, order)
+	if diff := cmp.Diff(told(set, want), told(set, got)); diff != "" {
+		t.Errorf("findings of correlations (-definition +engine):\n%s", diff)
+	}
+	if len(want) < 10 {
+		t.Errorf("%d findings in %d events; the test tests too little", len(want), len(events))
 	}
 }
