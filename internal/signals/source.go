@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -199,13 +198,4 @@ func (p pushed) Test(_ context.Context, l *Live) (string, error) {
 		return "it waits for events; none has come yet", nil
 	}
 	return "it waits for events; the last one came at " + l.Setup.LastEventAt.UTC().Format(time.RFC3339), nil
-}
-
-// formats lists the names of the decoders that sources use.
-func formats() []string {
-	var all []string
-	for _, s := range Sources() {
-		all = append(all, s.Format())
-	}
-	return slices.Compact(slices.Sorted(slices.Values(all)))
 }

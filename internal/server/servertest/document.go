@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -80,6 +81,9 @@ var refusals = []int{
 	http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable,
 }
 
+// shortest is false for a path that is no route's, whatever the document says about one like it.
+func shortest(p string) bool { return path.Clean(p) == p }
+
 // violations compares an exchange with the document. Nil means that all is well, or that the path is
 // not in the document.
 func (d *document) violations(ctx context.Context, x exchange) []string {
@@ -91,7 +95,7 @@ func (d *document) violations(ctx context.Context, x exchange) []string {
 	method, op := operation(item, x.method)
 	if op == nil {
 		unknownVerb := customVerb(path) != "" && customVerb(template) == ""
-		if !slices.Contains(refusals, x.status) && !(unknownVerb && x.status == http.StatusNotFound) {
+		if !slices.Contains(refusals, x.status) && !((unknownVerb || !shortest(x.url.Path)) && x.status == http.StatusNotFound) {
 			return []string{fmt.Sprintf("%s has no method %s; want 405", template, x.method)}
 		}
 		method, op = anyOperation(item) // whose errors are spelt alike
