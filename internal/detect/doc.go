@@ -36,7 +36,20 @@
 // A finding of a correlation is a matter of the events and their times alone, not of the order in which
 // they arrive, the clock of the machine or the state of a process. Correlate is the definition.
 //
+// An Engine runs a Set over events in order of time:
+//
+//	signals.Event --features--> fields --Matcher--> matches --windows--> findings --explain--> Found
+//	                  ^   |
+//	                  Memory
+//
+// Features are what was remembered of earlier events, in profiles of people, addresses, networks, devices
+// and sessions of bounded size; docs/events/features.md is their table. An unknown one is absent. They are
+// computed before the event teaches anything, and an event of a finding of level high or critical never
+// teaches habits. Windows find event by event what Correlate finds with all of them at hand. Profiles are
+// in a Memory, which may be a database; windows are in the process, and follow from the matches so far.
+//
 // What must never happen: a panic, or time or memory out of proportion, because of what stands in a rule
 // file or an event (sizes, depth and combinations are capped, expressions cannot backtrack); a rule that
-// is loaded in part; two readings of one rule.
+// is loaded in part; two readings of one rule; a habit learned from the evidence of a serious finding; an
+// unknown feature that reads as no.
 package detect
