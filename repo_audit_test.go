@@ -23,13 +23,15 @@ var changing = strings.Fields(`
 // withoutEntry names the store methods that change something and take no audit entry, with the reason:
 // bookkeeping that nobody would look for in an audit log. "package.Interface.Method": "why".
 var withoutEntry = map[string]string{
-	"oauth.Store.AddActivity":   "counts what is in the log already, call by call or as a token",
-	"oauth.Store.PurgeActivity": "sums up old counts",
-	"feed.Store.AddTokenUse":    "counts what tokens were used for; that there are tokens is in the log",
-	"feed.Store.PurgeTokenUse":  "sums up old counts",
-	"feed.Store.PurgeEvents":    "deletes what is older than the operator wants to keep",
-	"signin.Store.Put":          "a step of a sign-in, which is recorded as an attempt when it ends",
-	"signin.Store.Purge":        "removes what has expired",
+	"oauth.Store.AddActivity":    "counts what is in the log already, call by call or as a token",
+	"oauth.Store.PurgeActivity":  "sums up old counts",
+	"feed.Store.AddTokenUse":     "counts what tokens were used for; that there are tokens is in the log",
+	"feed.Store.PurgeTokenUse":   "sums up old counts",
+	"feed.Store.PurgeEvents":     "deletes what is older than the operator wants to keep",
+	"signals.Store.AddSignals":   "takes in what other systems say, which is data and has its own numbers; with an entry for each batch, the account's own feed would never end",
+	"signals.Store.PurgeSignals": "deletes what is older than the operator wants to keep",
+	"signin.Store.Put":           "a step of a sign-in, which is recorded as an attempt when it ends",
+	"signin.Store.Purge":         "removes what has expired",
 }
 
 // missingEntries wants an audit.Entry among the parameters of whatever changes something, so that no
