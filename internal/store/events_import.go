@@ -2,8 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,9 +12,9 @@ import (
 	"holdfast/internal/signin"
 )
 
-// attemptsAtOnce is how many attempts go into one statement. On SQLite, 5,000 of them took 4.2 s by the hundred
-// and 0.7 s by twenty or fewer: the text of a statement with thousands of parameters costs more than its rows.
-const attemptsAtOnce = 20
+// attemptsAtOnce is how many attempts go into one statement. On SQLite, 5,000 of them took 4.2 s by the hundred, and
+// 0.2 s by a few: with thousands of parameters a statement costs more than its rows. On PostgreSQL it is a round trip.
+const attemptsAtOnce = 5
 
 // ImportAttempts adds attempts of the account that were not made here: history of another system, or made-up
 // ones. They must be in the order of their times, since readers find where to begin by it. All are added or none.
@@ -26,11 +26,13 @@ func (db *DB) ImportAttempts(ctx context.Context, accountID string, list []signi
 		if err != nil {
 			return fmt.Errorf("read the last sign-in attempt: %w", err)
 		}
-		for rows := range slices.Chunk(list, attemptsAtOnce) {
-			if err := tx.insertAttempts(accountID, last, rows); err != nil {
-				return err
+		for rest := list; len(rest) > 0; {
+			n := min(len(rest), attemptsAtOnce)
+			done, err := tx.insertAttempts(accountID, last, rest, n)
+			if err != nil {
+				return fmt.Errorf("insert sign-in attempts from %d on: %w", last+1, err)
 			}
-			last += int64(len(rows))
+			last, rest = last+int64(done), rest[done:]
 		}
 		tx.ring(accountID)
 		return tx.append(accountID, by.Because(fmt.Sprintf("%d attempts", len(list))))
@@ -38,13 +40,35 @@ func (db *DB) ImportAttempts(ctx context.Context, accountID string, list []signi
 	return db.enter(accountID, &unit{ctx: ctx, durable: durable, most: time.Hour, alone: true, run: run, turn: make(chan bool, 1)})
 }
 
-// insertAttempts inserts attempts with the numbers after last.
-func (tx *Tx) insertAttempts(accountID string, last int64, list []signin.Attempt) error {
-	width := 2 + strings.Count(attemptColumns, ",") + 1 + originWidth
-	rows := make([]string, len(list))
-	args := make([]any, 0, width*len(list))
+// attemptWidth is how many values an attempt has in the database.
+const attemptWidth = 2 + 10 + originWidth
+
+// insertAttempts inserts as many of the attempts as fill statements of n each, with the numbers after last, and
+// returns how many that are. The statement is prepared once: reading its text takes longer than carrying it out.
+func (tx *Tx) insertAttempts(accountID string, last int64, list []signin.Attempt, n int) (done int, err error) {
+	rows := make([]string, n)
+	for i := range rows {
+		rows[i] = "(" + placeholders(1+i*attemptWidth, attemptWidth) + ")"
+	}
+	query := "INSERT INTO signin_attempts (account_id, seq, " + attemptColumns + ", " + originColumns + ") VALUES " + strings.Join(rows, ", ")
+	tx.changed = true
+	stmt, err := tx.tx.PrepareContext(tx.ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, stmt.Close()) }()
+	for ; done+n <= len(list); done += n {
+		if _, err := stmt.ExecContext(tx.ctx, attemptArgs(accountID, last+int64(done), list[done:done+n])...); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// attemptArgs are the values of attempts, with the numbers after last.
+func attemptArgs(accountID string, last int64, list []signin.Attempt) []any {
+	args := make([]any, 0, attemptWidth*len(list))
 	for i, a := range list {
-		rows[i] = "(" + placeholders(1+i*width, width) + ")"
 		id := a.ID
 		if id == "" {
 			id = seal.NewID()
@@ -53,9 +77,5 @@ func (tx *Tx) insertAttempts(accountID string, last int64, list []signin.Attempt
 			a.UserID, a.Name, storable(a.Email, mostEmail), string(a.Method))
 		args = append(args, originValues(a.Client, a.Location)...)
 	}
-	_, err := tx.exec("INSERT INTO signin_attempts (account_id, seq, "+attemptColumns+", "+originColumns+") VALUES "+strings.Join(rows, ", "), args...)
-	if err != nil {
-		return fmt.Errorf("insert sign-in attempts from %d on: %w", last+1, err)
-	}
-	return nil
+	return args
 }

@@ -468,9 +468,8 @@ const isPaused = (list) => $("[data-follow-pause]", list)?.getAttribute("aria-pr
 /** Puts rows on top without moving what the person reads, and returns how many there were. */
 function putOnTop(list, html) {
   const body = $("[data-follow-rows]", list);
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  const rows = [...template.content.querySelectorAll("tr")].filter((row) => !document.getElementById(row.id));
+  const parsed = new DOMParser().parseFromString(`<table>${html}</table>`, "text/html"); // in it no script runs
+  const rows = [...parsed.querySelectorAll("tr")].filter((row) => !document.getElementById(row.id));
   if (!rows.length) return 0;
   const read = body.rows[0];
   const above = read?.getBoundingClientRect().top ?? 0;
