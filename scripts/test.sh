@@ -6,7 +6,7 @@
 # Installs what is missing with apt and npm where it may, starts a PostgreSQL server of its own
 # (none if TEST_POSTGRES is set), and stops it at the end. A part that cannot be had is reported at
 # the end; with CI=true it is a failure, and so is a skipped test, but for those of data of others.
-# TIMEOUT (default 20m, per package) and P (packages at a time, default 2) tune the run.
+# TIMEOUT (default 20m, per package) and P (packages at a time, default 3, since browsers are waited for) tune the run.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -89,7 +89,7 @@ fi
 # clients that a test uses are not all known to it.
 status=0
 run_group go tool -modfile=tools.mod gotestsum --format pkgname --format-hide-empty-pkg --jsonfile "$json" \
-  -- -race -count=1 -vet=off -p "${P:-2}" -timeout "${TIMEOUT:-20m}" "$@" || status=$?
+  -- -race -count=1 -vet=off -p "${P:-3}" -timeout "${TIMEOUT:-20m}" "$@" || status=$?
 postgres_stop
 if [ "$status" -gt 128 ]; then
   say "interrupted; what was started is stopped"
