@@ -246,7 +246,7 @@ func TestRefusals(t *testing.T) {
 			f := newFake().failFirst(9, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("X-Request-Id", "REQ\t8")
 				w.WriteHeader(tt.status)
-				_, _ = w.Write([]byte(tt.body))
+				_, _ = w.Write([]byte(tt.body)) // the client left; its test says so
 			})
 			err := firstError(f.client(t, nil).FollowSignInAttempts(t.Context(), eventsapi.Position{}))
 			e, ok := errors.AsType[*eventsapi.Error](err)

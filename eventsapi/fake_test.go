@@ -183,12 +183,13 @@ func (f *fake) page(w http.ResponseWriter, r *http.Request) {
 
 func reply(w http.ResponseWriter, body string) {
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(w, body)
+	_, _ = io.WriteString(w, body) // the client left; its test says so
 }
 
 func refuse(w http.ResponseWriter, status int, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
+	// As above.
 	_, _ = fmt.Fprintf(w, `{"Error":{"Message":%q}}`, message)
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/pb33f/libopenapi"
-	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/pb33f/libopenapi-validator/config"
 	"github.com/pb33f/libopenapi-validator/schema_validation"
 	"github.com/pb33f/libopenapi/datamodel/high/base"
@@ -19,37 +18,7 @@ import (
 
 func loadEvents(t *testing.T) (libopenapi.Document, *v3.Document) {
 	t.Helper()
-	doc, err := libopenapi.NewDocument(openapi.Events())
-	if err != nil {
-		t.Fatal(err)
-	}
-	model, err := doc.BuildV3Model()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return doc, &model.Model
-}
-
-func TestEventsDocumentIsValid(t *testing.T) {
-	doc, _ := loadEvents(t)
-	v, errs := validator.NewValidator(doc)
-	if len(errs) > 0 {
-		t.Fatal(errs)
-	}
-	_, failures := v.ValidateDocument()
-	for _, f := range failures {
-		t.Errorf("%s: %s", f.Message, f.Reason)
-		for _, s := range f.SchemaValidationErrors {
-			t.Errorf("  line %d: %s at %s", s.Line, s.Reason, s.KeywordLocation)
-		}
-	}
-}
-
-func TestEventsReturnsACopy(t *testing.T) {
-	openapi.Events()[0] = '!'
-	if got := openapi.Events()[0]; got != 'o' {
-		t.Errorf("first byte = %q after a caller wrote to its copy, want 'o'", got)
-	}
+	return parse(t, openapi.Events())
 }
 
 // TestEventsOperations is the whole contract at a glance: what exists, and what it may answer.

@@ -22,7 +22,12 @@ import (
 
 func load(t *testing.T) (libopenapi.Document, *v3.Document) {
 	t.Helper()
-	doc, err := libopenapi.NewDocument(openapi.Users())
+	return parse(t, openapi.Users())
+}
+
+func parse(t *testing.T, text []byte) (libopenapi.Document, *v3.Document) {
+	t.Helper()
+	doc, err := libopenapi.NewDocument(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,25 +38,27 @@ func load(t *testing.T) (libopenapi.Document, *v3.Document) {
 	return doc, &model.Model
 }
 
-func TestDocumentIsValid(t *testing.T) {
-	doc, _ := load(t)
-	v, errs := validator.NewValidator(doc)
-	if len(errs) > 0 {
-		t.Fatal(errs)
-	}
-	_, failures := v.ValidateDocument()
-	for _, f := range failures {
-		t.Errorf("%s: %s", f.Message, f.Reason)
-		for _, s := range f.SchemaValidationErrors {
-			t.Errorf("  line %d: %s at %s", s.Line, s.Reason, s.KeywordLocation)
-		}
-	}
-}
-
-func TestUsersReturnsACopy(t *testing.T) {
-	openapi.Users()[0] = '!'
-	if got := openapi.Users()[0]; got != 'o' {
-		t.Errorf("first byte = %q after a caller wrote to its copy, want 'o'", got)
+// TestDocuments holds that each document is valid, and that a caller gets a copy of its own.
+func TestDocuments(t *testing.T) {
+	for name, text := range map[string]func() []byte{"users": openapi.Users, "events": openapi.Events} {
+		t.Run(name, func(t *testing.T) {
+			doc, _ := parse(t, text())
+			v, errs := validator.NewValidator(doc)
+			if len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			_, failures := v.ValidateDocument()
+			for _, f := range failures {
+				t.Errorf("%s: %s", f.Message, f.Reason)
+				for _, s := range f.SchemaValidationErrors {
+					t.Errorf("  line %d: %s at %s", s.Line, s.Reason, s.KeywordLocation)
+				}
+			}
+			text()[0] = '!'
+			if got := text()[0]; got != 'o' {
+				t.Errorf("first byte = %q after a caller wrote to its copy, want 'o'", got)
+			}
+		})
 	}
 }
 

@@ -76,7 +76,7 @@ func (c *Console) exportSignIns(w http.ResponseWriter, r *http.Request) error {
 			// What is sent cannot be taken back, and its end would look like the end of the events.
 			_ = table.Write([]string{"the export ended early; export again"}) // there is nobody left to tell
 			table.Flush()
-			_ = out.flush()
+			_ = out.flush() // the error below is the one to report
 			return err
 		}
 	}

@@ -217,7 +217,7 @@ func (n *naive) value(v any, got []any, present bool, texts []string, modifiers 
 					if !n.regexp(`^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$`).MatchString(x) {
 						return false
 					}
-					f, _ = strconv.ParseFloat(x, 64)
+					f, _ = strconv.ParseFloat(x, 64) // it is a number, by the line above; one out of range is infinite
 				default:
 					return false
 				}

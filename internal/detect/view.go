@@ -69,7 +69,7 @@ func (v *view) texts(place int) *cell {
 		c.raw = c.value.appendTexts(nil)
 		c.folded = appendFolded(nil, c.raw)
 	default:
-		c.oneRaw[0], _ = c.value.scalar()
+		c.oneRaw[0], _ = c.value.scalar() // what has no text is in the cases above
 		c.oneFolded[0] = fold(c.oneRaw[0])
 		c.raw, c.folded = c.oneRaw[:], c.oneFolded[:]
 	}

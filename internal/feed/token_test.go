@@ -172,12 +172,15 @@ func TestRevokeAtOnce(t *testing.T) {
 		var revoked atomic.Bool
 		var late, served atomic.Int64
 		var all sync.WaitGroup
+		busy := make(chan struct{}) // closed with the fiftieth answer
 		for range 16 {
 			all.Go(func() {
 				for ctx.Err() == nil {
 					after := revoked.Load()
 					a := ask(t, in, "/api/v2/itemusages", token, "{}")
-					served.Add(1)
+					if served.Add(1) == 50 {
+						close(busy)
+					}
 					if after && a.Status == http.StatusOK {
 						late.Add(1)
 					}
@@ -187,9 +190,7 @@ func TestRevokeAtOnce(t *testing.T) {
 				}
 			})
 		}
-		for served.Load() < 50 {
-			time.Sleep(time.Millisecond)
-		}
+		<-busy
 		if err := in.Events().Revoke(t.Context(), in.Account.ID, made.Token.ID, storetest.By()); err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,6 @@ package feed_test
 import (
 	"fmt"
 	"net/http"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,9 +18,9 @@ func TestWait(t *testing.T) {
 	for _, kind := range storetest.Kinds() {
 		t.Run(kind, func(t *testing.T) {
 			place := storetest.NewPlace(t, kind)
-			var came atomic.Int64
+			came := make(chan struct{}, 100) // one for each request
 			in := servertest.StartWrapped(t, place, nil, func(h http.Handler) http.Handler {
-				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { came.Add(1); h.ServeHTTP(w, r) })
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { came <- struct{}{}; h.ServeHTTP(w, r) })
 			})
 			other := servertest.StartAt(t, place, nil)
 			other.Account, other.Owner = in.Account, in.Owner
@@ -59,11 +58,11 @@ func TestWait(t *testing.T) {
 			}
 			// A server that stops lets go of who waits.
 			stopped := make(chan servertest.Answer)
-			n := came.Load()
-			go func() { stopped <- waitFor("wait=30") }()
-			for came.Load() == n {
-				time.Sleep(time.Millisecond)
+			for len(came) > 0 {
+				<-came
 			}
+			go func() { stopped <- waitFor("wait=30") }()
+			<-came
 			began = time.Now()
 			in.Stop(t)
 			if a := <-stopped; a.Status != http.StatusOK || time.Since(began) > 10*time.Second {
