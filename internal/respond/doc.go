@@ -25,11 +25,27 @@
 //
 // State machines. Each has one transition function (machine.go), and nothing else writes a state.
 //
-//	case      open → contained → closed; open → closed; contained → open. Closed is final: what comes later opens another
-//	run       observed | stopped | held | waiting | acting; held → acting | stopped; waiting → acting | denied | expired; acting → done | failed
-//	action    planned → begun → done | refused | failed; begun → unknown → done | planned; planned → cancelled; done → undone
-//	approval  pending → approved | denied | expired
-//	question  pending → confirmed | denied | silent
+//	case      new → open
+//	          open → contained | closed
+//	          contained → open | closed
+//	run       new → observed | stopped | held | waiting | acting | done
+//	          held → waiting | acting | done | stopped
+//	          waiting → acting | held | denied | expired | stopped
+//	          acting → done | failed | held | stopped
+//	action    new → planned
+//	          planned → begun | done | refused | cancelled
+//	          begun → done | refused | failed | planned | unknown
+//	          unknown → done | planned | refused | failed
+//	          done → undone
+//	approval  new → pending
+//	          pending → approved | denied | expired
+//	question  new → pending
+//	          pending → confirmed | denied | silent
+//
+// What leads nowhere is final. A closed case stays closed: what comes later opens another. A run is held by the kill
+// switch or the blast radius, also once more when an action begins, and goes on when a person says so. An unknown
+// action may have happened: it is read back before it is tried again. A planned one that is done or refused at once is
+// one on the account's own directory.
 //
 // A hold belongs to its case (holder "case:<id>"). It ends by itself only where the playbook says so, only when
 // nobody wants it kept, and never takes another holder's hold with it.

@@ -28,20 +28,28 @@ type Responses interface {
 	// RespondTo does the same for one finding, again, as a person goes on with a run that is held, or acts from a
 	// case: the plan is of one playbook or of none (manual).
 	RespondTo(ctx context.Context, accountID string, on Manual, decide func(Facts) (Plan, error), by audit.Entry) (Responded, error)
+	// RespondingAccounts are the ids of all accounts.
+	RespondingAccounts(ctx context.Context) ([]string, error)
 	// WaitFindings returns once the account has a finding after the responder's cursor, or with the context's error.
 	WaitFindings(ctx context.Context, accountID string) error
 
-	// Begin marks a planned (or unknown) action as begun, if again, which sees the facts of now, still says pass; else
-	// the action is cancelled or its run held. False: it is not to be done (any more). The action comes with what is
-	// needed to do it.
+	// Begin marks a planned action as begun, if again, which sees the facts of now, still says pass; it comes back with
+	// the state begun. If not, the action is cancelled, and on Hold its run is held. One that was begun before, by a
+	// process that has not said what became of it, comes back with the state unknown and is not asked about again: what
+	// is so must be read back first. False: there is nothing left to do; an action on the account's own directory has
+	// been done in the transaction.
 	Begin(ctx context.Context, accountID, actionID string, again func(Facts, Action) (Check, error)) (Action, bool, error)
-	// Finish notes what came of an action that was begun, and what follows from it for run and case.
+	// Finish notes what came of an action that was begun or is unknown, and what follows from it for run and case. One
+	// that is planned again gets a job at RetryAt, or none if that is zero: the caller goes on.
 	Finish(ctx context.Context, accountID, actionID string, result Result) error
 	// Unfinished lists actions that were begun before the time and have no result.
 	Unfinished(ctx context.Context, accountID string, before time.Time) ([]Action, error)
 
 	// Vote answers an approval. May sees approval, case, voter and the voter's groups. The state follows from the votes.
 	Vote(ctx context.Context, accountID, approvalID string, v Vote, may func(Approval, Case, Person) error, by audit.Entry) (Approval, error)
+	// Approvers are the people who may answer: active, not suspended, of the groups that are asked, and not whom it is
+	// about if that is not allowed.
+	Approvers(ctx context.Context, accountID, approvalID string) ([]Person, error)
 	// ExpireApproval ends an approval whose time is over; nothing happens to one that is answered, or not due yet.
 	ExpireApproval(ctx context.Context, accountID, approvalID string) error
 	// AnswerQuestion notes the person's own answer; the store checks that it is theirs and pending.

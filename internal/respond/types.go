@@ -13,9 +13,6 @@ type Subject struct {
 	Email    string
 }
 
-// Key is by what cases of one subject are found: "user:<id>", or "name:<e-mail, folded>". Empty: there is nobody.
-// It is implemented in machine.go.
-
 // Case is findings about one person, worked on until it is closed.
 type Case struct {
 	AccountID, ID string
@@ -142,6 +139,7 @@ type Action struct {
 	Step                         int    // place in the playbook
 	Kind                         ActionKind
 	Target                       string // LocalTarget, or a target's or channel's name
+	Template                     string // of notify
 	PersonID                     string
 	State                        ActionState
 	Attempts                     int
@@ -151,6 +149,7 @@ type Action struct {
 	Release                      Release
 	Until                        time.Time
 	HoldID                       string // of a local suspend
+	Already                      bool   // it was so before, by somebody else: undoing leaves it
 	Kept                         bool   // a person wants it kept: it does not end by itself
 	Override                     string // why a person went beyond a guard rail
 	By                           string // actor: "playbook:<name>", "user:<id>"
@@ -186,7 +185,7 @@ type Approval struct {
 	AccountID, ID, CaseID, RunID string
 	Order                        Order
 	Needed                       int      // how many must approve; one who denies is enough
-	From                         []string // group ids; nobody else may answer
+	From                         []string // groups, by name as the playbook has them, or by id; nobody else may answer
 	NotSelf                      bool     // whom it is about may not answer
 	OnTimeout                    OnTimeout
 	State                        ApprovalState
@@ -328,28 +327,25 @@ type EventFacts struct {
 	ASN                                                  int64
 	Anonymous, MFA                                       *bool // nil: unknown
 	Session, App, OS, Verdict                            string
-	Trust                                                Trust
+	Trust                                                Trust // the lowest of all events of the finding
 }
 
 // Facts are what a decision is made on. Lookups are answered in the same transaction.
 type Facts struct {
-	Now           time.Time
-	AccountID     string
-	Finding       detect.Found
-	Event         EventFacts
-	Person        Person // zero: nobody was recognised
-	Guard         Guard
-	ActivePeople  int // of the account
-	BookRevision  int64
-	Case          *Case         // the subject's case that is not closed
-	Seen          time.Duration // how old the event is: Now less its time
-	LastRun       func(playbook, key string) (time.Time, error)
-	Suspensions   func(playbook string, since time.Time) (int, error) // people whom playbooks (empty: all of them) suspended since
-	HeldPeople    func() (int, error)                                 // people whom open holds of cases keep suspended
-	AlreadyHolds  bool                                                // a hold of a case is open on the person
-	OverrideBy    string                                              // a person goes on from the case: who
-	OverrideCheck CheckName                                           // … which check they go beyond
-	OverrideWhy   string
+	Now          time.Time
+	AccountID    string
+	Finding      detect.Found
+	Event        EventFacts
+	Person       Person // zero: nobody was recognised
+	Guard        Guard
+	ActivePeople int // of the account
+	BookRevision int64
+	Case         *Case // the subject's case that is not closed
+	Run          *Run  // the held run that a person goes on with
+	LastRun      func(playbook, key string) (time.Time, error)
+	Suspensions  func(playbook string, since time.Time) (int, error) // other people whom playbooks (empty: all of them) suspended since, or are about to
+	HeldPeople   func() (int, error)                                 // other people whom open holds of cases keep suspended, or are about to
+	AlreadyHolds bool                                                // a hold of a case is open on the person
 }
 
 // Plan is what was decided for one playbook.
@@ -363,5 +359,6 @@ type Plan struct {
 	Approval          *Approval
 	Question          *Question
 	Title             string
-	Page              bool // somebody must look now
+	Page              bool   // somebody must look now
+	Override          string // why a person went beyond a guard rail
 }
