@@ -133,7 +133,7 @@ func (r *reader) sane(n *yaml.Node, depth int) bool {
 		r.bad(n, "an alias (*%s); write out what it stands for", n.Value)
 		return false
 	case n.Anchor != "":
-		r.bad(n, "an anchor (&%s); rules have no aliases, remove it", n.Anchor)
+		r.bad(n, "an anchor (&%s); there are no aliases here, remove it", n.Anchor)
 		return false
 	case n.Style&yaml.TaggedStyle != 0:
 		r.bad(n, "a tag (%s); write the value without, in quotes if it is a text", n.Tag)

@@ -100,6 +100,22 @@ func ValueOf(x any) Value {
 // Kind is what the value holds.
 func (v Value) Kind() Kind { return v.kind }
 
+// Scalar is a single value as Go has it: string, int64, float64 or bool; nil for anything else.
+func (v Value) Scalar() any {
+	switch v.kind {
+	case Text:
+		return v.text
+	case Int:
+		return int64(v.bits)
+	case Float:
+		return math.Float64frombits(v.bits)
+	case Bool:
+		return v.bits == 1
+	default:
+		return nil
+	}
+}
+
 // Texts are the single values in the form in which rules compare them: texts as they are, numbers in
 // decimal without needless zeros, true and false. Null and lists in lists have none.
 func (v Value) Texts() []string { return v.appendTexts(nil) }
