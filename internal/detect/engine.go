@@ -39,6 +39,7 @@ type Engine struct {
 	passed   []int               // matches that were too many, by rule
 	instant  map[string]struct{} // ids of the events of this time
 	now      time.Time
+	seq      int64 // of the event in hand
 	taken    int
 	matches  []int
 }
@@ -190,7 +191,7 @@ func (x *Engine) advance(t time.Time) {
 
 func (x *Engine) witness(e *signals.Event) *witness {
 	return &witness{
-		id: e.SourceID, time: e.When(), who: x.features.who, address: e.Src.IP,
+		id: e.SourceID, seq: x.seq, time: e.When(), who: x.features.who, person: x.features.directory.ID, address: e.Src.IP,
 		user: cmp.Or(e.User.Email, e.User.Login, e.User.Name, e.User.ID),
 	}
 }

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/base32"
 	"encoding/json"
@@ -21,15 +22,18 @@ type Found struct {
 	Version string // of the rule's text
 	Level   Level
 
-	Person  string // key of the one person that all events are about; empty: several, or nobody
-	User    string // as the source calls them
-	Address string // from which all events came; empty: several, or none
-	Key     []string
+	Person   string // key of the one person that all events are about; empty: several, or nobody
+	PersonID string // of that person in the directory; empty: they are not in it
+	User     string // as the source calls them
+	Address  string // from which all events came; empty: several, or none
+	Subject  string // what it is about: person:ID, user:NAME, address:IP or key:… of the correlation
+	Key      []string
 
 	Time   time.Time // when it began
 	Last   time.Time // of the last event by which it went on
 	Count  int64     // what the correlation counted at most; for other rules, the events
 	Events []string  // the first 1,000, in order of time
+	Seqs   []int64   // of Events, where they are stored
 	More   int       // how many more there are
 
 	Features []FeatureValue // of the event with which it began
@@ -58,22 +62,39 @@ func (x *Engine) found(r *running) Found {
 	}
 	for i, e := range events {
 		f.Events = append(f.Events, e.id)
+		if e.seq != 0 {
+			f.Seqs = append(f.Seqs, e.seq)
+		}
 		if i == 0 {
-			f.Person, f.User, f.Address = e.who, e.user, e.address
+			f.Person, f.PersonID, f.User, f.Address = e.who, e.person, e.user, e.address
 			continue
 		}
 		if e.who != f.Person {
-			f.Person, f.User = "", ""
+			f.Person, f.PersonID, f.User = "", "", ""
 		}
 		if e.address != f.Address {
 			f.Address = ""
 		}
 	}
+	f.Subject = subjectOf(f, r.key)
 	f.Explain = map[string]string{}
 	for language, t := range rule.Explain {
 		f.Explain[language] = t.Fill(func(name string) string { return r.word(rule, name, language) })
 	}
 	return f
+}
+
+// subjectOf is what a finding is about.
+func subjectOf(f Found, key []string) string {
+	switch {
+	case f.PersonID != "":
+		return "person:" + f.PersonID
+	case f.User != "":
+		return "user:" + f.User
+	case f.Address != "":
+		return "address:" + f.Address
+	}
+	return "key:" + strings.Join(key, " ")
 }
 
 func (r *running) id(rule *Rule) string {
@@ -175,6 +196,18 @@ func (v Value) MarshalJSON() ([]byte, error) {
 		return json.Marshal(v.list)
 	}
 	return []byte("null"), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (v *Value) UnmarshalJSON(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var x any
+	if err := d.Decode(&x); err != nil {
+		return err
+	}
+	*v = ValueOf(x)
+	return nil
 }
 
 // OrderFound puts findings in order of their time, and those of one time in an order that is always the same.

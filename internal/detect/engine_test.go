@@ -127,7 +127,7 @@ func TestEngineFinding(t *testing.T) {
 	begin := monday().AddDate(0, 0, 19)
 	want := []detect.Found{
 		{
-			Rule: "new_country", Title: "New country", Level: detect.High, User: "Ann@Example.com", Address: "198.51.100.7",
+			Rule: "new_country", Title: "New country", Level: detect.High, User: "Ann@Example.com", Address: "198.51.100.7", Subject: "user:Ann@Example.com",
 			Time: begin.Add(3 * time.Hour), Last: begin.Add(4*time.Hour + 40*time.Minute), Count: 3, Events: []string{"away-0", "away-1", "away-2"},
 			Features: []detect.FeatureValue{{Name: "holdfast.known_country", Value: detect.BoolValue(false)}, {Name: "holdfast.travel_speed", Value: detect.FloatValue(5351)}},
 			Explain: map[string]string{
@@ -136,7 +136,7 @@ func TestEngineFinding(t *testing.T) {
 			},
 		},
 		{
-			Rule: "new_country", Title: "New country", Level: detect.High, User: "Ann@Example.com", Address: "198.51.100.7",
+			Rule: "new_country", Title: "New country", Level: detect.High, User: "Ann@Example.com", Address: "198.51.100.7", Subject: "user:Ann@Example.com",
 			Time: begin.Add(9 * time.Hour), Last: begin.Add(9 * time.Hour), Count: 1, Events: []string{"away-3"},
 			Features: []detect.FeatureValue{{Name: "holdfast.known_country", Value: detect.BoolValue(false)}, {Name: "holdfast.travel_speed", Value: detect.FloatValue(1784)}},
 			Explain: map[string]string{

@@ -11,8 +11,10 @@ import (
 // witness is an event as findings remember it.
 type witness struct {
 	id      string
+	seq     int64 // where it is stored; 0: nowhere
 	time    time.Time
 	who     string // key of the person; empty: nobody is named
+	person  string // of the person in the directory
 	user    string // for people
 	address string
 	taught  bool // the person's habits were learned from it
