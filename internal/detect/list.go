@@ -31,6 +31,7 @@ type ValueList struct {
 	cased    asked
 	prefixes map[netip.Prefix]struct{}
 	bits     [2][]int // prefix lengths in use, for IPv4 and for IPv6
+	limited  []limited
 }
 
 // asked is what plain and cased need: the exact entries as a set, the others as patterns, and all of them

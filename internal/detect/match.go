@@ -81,6 +81,8 @@ func (c *compiler) atom(a *atom) predicate {
 		place = c.place(a.field, a.pos)
 	}
 	switch {
+	case a.except != nil:
+		return c.excluded(a, place)
 	case a.ref:
 		return c.fieldRef(a, place)
 	case a.lists:
@@ -290,13 +292,7 @@ func (c *compiler) inLists(a *atom, place int) predicate {
 		}
 		for _, name := range a.names {
 			list := v.lists.List(name)
-			hit := slices.ContainsFunc(texts, func(s string) bool {
-				if a.way == byCIDR {
-					addr, ok := addressOf(s)
-					return ok && list.hasAddress(addr)
-				}
-				return list.has(s, a.way, a.cased)
-			})
+			hit := slices.ContainsFunc(texts, func(s string) bool { return list.asked(v, s, a.way, a.cased) })
 			if hit != a.all {
 				return hit
 			}

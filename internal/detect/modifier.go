@@ -48,6 +48,7 @@ type atom struct {
 	numbers  []float64
 	exists   bool
 	names    []string // of fields or lists
+	except   *exclusion
 
 	key string // what two predicates that are the same have in common
 }

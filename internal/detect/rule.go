@@ -33,6 +33,7 @@ type Rule struct {
 
 	detection *detection // nil for a correlation
 	places    rulePlaces
+	tuned     tuned
 }
 
 // rulePlaces is where a later step, which sees more than one document, finds fault.
@@ -44,9 +45,10 @@ type rulePlaces struct {
 // Key is what the rule is called where one word is needed: its name, its id, or its title.
 func (r *Rule) Key() string { return cmp.Or(r.Name, r.ID, r.Title) }
 
-// Version tells one wording of a rule from another: twelve hexadecimal digits of the hash of its text.
+// Version tells one wording of a rule from another: twelve hexadecimal digits of the hash of its text, and
+// of how an account has set it.
 func (r *Rule) Version() string {
-	sum := sha256.Sum256([]byte(r.Text))
+	sum := sha256.Sum256([]byte(r.Text + r.tuned.as))
 	return hex.EncodeToString(sum[:6])
 }
 
