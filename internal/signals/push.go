@@ -66,7 +66,7 @@ func (s *Intake) push(w http.ResponseWriter, r *http.Request) error {
 // or is asked, there is a secret that nobody has: whoever cannot sign learns nothing about what is there.
 func (s *Intake) addressee(r *http.Request) (Setup, []seal.Secret, error) {
 	account, id := r.PathValue("account"), r.PathValue("source")
-	nobody := []seal.Secret{newSecret()}
+	nobody := []seal.Secret{seal.NewWebhookSecret()}
 	if !seal.ValidID(account) || !seal.ValidID(id) {
 		return Setup{}, nobody, nil
 	}

@@ -17,9 +17,6 @@ import (
 // body with dots between them, in base64 behind "v1,". A header may carry several, separated by spaces, so
 // that a sender can go over to another secret.
 
-// secretPrefix begins a symmetric secret; what follows is the key in base64.
-const secretPrefix = "whsec_"
-
 const (
 	window        = 5 * time.Minute // how old, or ahead, a timestamp may be
 	mostSignature = 16              // in one header
@@ -85,7 +82,7 @@ func parseSigned(h http.Header, now time.Time) (signed, error) {
 func (s signed) by(body []byte, secrets []seal.Secret) bool {
 	good := 0
 	for _, secret := range secrets {
-		want := mark(secret, s.id, s.timestamp, body)
+		want := seal.MarkWebhook(secret, s.id, s.timestamp, body)
 		for _, m := range s.marks {
 			if hmac.Equal(m[:], want[:]) {
 				good++
@@ -93,23 +90,4 @@ func (s signed) by(body []byte, secrets []seal.Secret) bool {
 		}
 	}
 	return good > 0
-}
-
-// mark is the signature of a delivery.
-func mark(secret seal.Secret, id, timestamp string, body []byte) [sha256.Size]byte {
-	h := hmac.New(sha256.New, keyOf(secret))
-	for _, part := range []string{id, ".", timestamp, "."} {
-		_, _ = h.Write([]byte(part)) // never fails
-	}
-	_, _ = h.Write(body)
-	return [sha256.Size]byte(h.Sum(nil))
-}
-
-// keyOf is the key of a secret, which we have made ourselves.
-func keyOf(secret seal.Secret) []byte {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret.Reveal(), secretPrefix))
-	if err != nil {
-		return []byte(secret.Reveal()) // of no sender: nobody else has it
-	}
-	return key
 }

@@ -27,7 +27,7 @@ func TestSignatureOfTheSpecification(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := newSecret()
+	other := seal.NewWebhookSecret()
 	for name, tt := range map[string]struct {
 		body    string
 		secrets []seal.Secret
@@ -117,7 +117,7 @@ func FuzzSignature(f *testing.F) {
 }
 
 func TestKnows(t *testing.T) {
-	a, b := newSecret(), newSecret()
+	a, b := seal.NewWebhookSecret(), seal.NewWebhookSecret()
 	for name, tt := range map[string]struct {
 		values []string
 		want   bool

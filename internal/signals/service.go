@@ -3,8 +3,6 @@ package signals
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"log/slog"
 	"strings"
 	"time"
@@ -82,7 +80,7 @@ func (s *Intake) Add(ctx context.Context, accountID string, n NewSource, by audi
 	}}
 	token := n.Token
 	if !kind.Pulls(n.Config) {
-		made.Secret = newSecret()
+		made.Secret = seal.NewWebhookSecret()
 		token = made.Secret
 	}
 	if made.Setup.Secrets.Current, err = s.seal(made.Setup, token); err != nil {
@@ -107,13 +105,6 @@ func checkName(name string) (string, error) {
 		return "", problem.InField("name", "the name holds characters that cannot be shown")
 	}
 	return name, nil
-}
-
-// newSecret is what senders sign with, in the form of Standard Webhooks.
-func newSecret() seal.Secret {
-	var key [32]byte
-	_, _ = rand.Read(key[:]) // never fails
-	return seal.NewSecret(secretPrefix + base64.StdEncoding.EncodeToString(key[:]))
 }
 
 func (s *Intake) seal(x Setup, secret seal.Secret) ([]byte, error) {
@@ -224,7 +215,7 @@ func (s *Intake) Rotate(ctx context.Context, accountID, id string, token seal.Se
 			if !token.IsZero() {
 				return problem.InField("token", "the secret of this source is made by Holdfast; give no token")
 			}
-			next = newSecret()
+			next = seal.NewWebhookSecret()
 			made.Secret = next
 			x.Secrets = Secrets{Former: x.Secrets.Current, FormerUntil: s.Now().Add(overlap).UTC().Truncate(time.Microsecond)}
 			if overlap == 0 {
