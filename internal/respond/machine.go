@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
 
 	"holdfast/internal/problem"
 )
@@ -23,7 +24,7 @@ func (s Subject) Key() string {
 	if name == "" {
 		return ""
 	}
-	return "name:" + cases.Fold().String(name)
+	return "name:" + norm.NFC.String(cases.Fold().String(norm.NFC.String(name)))
 }
 
 // machine is a state machine: from each state, the states that may follow. From "" comes what is new. States from

@@ -340,12 +340,12 @@ type Facts struct {
 	Guard        Guard
 	ActivePeople int // of the account
 	BookRevision int64
-	Case         *Case // the subject's case that is not closed
-	Run          *Run  // the held run that a person goes on with
-	LastRun      func(playbook, key string) (time.Time, error)
+	Case         *Case                                               // the subject's case that is not closed
+	Run          *Run                                                // the held run that a person goes on with
+	LastRun      func(playbook, key string) (time.Time, error)       // that was not stopped; zero: none
 	Suspensions  func(playbook string, since time.Time) (int, error) // other people whom playbooks (empty: all of them) suspended since, or are about to
 	HeldPeople   func() (int, error)                                 // other people whom open holds of cases keep suspended, or are about to
-	AlreadyHolds bool                                                // a hold of a case is open on the person
+	HeldAt       []string                                            // targets where a case holds the person, or is about to; an approval that is pending does not count
 }
 
 // Plan is what was decided for one playbook.
@@ -358,7 +358,9 @@ type Plan struct {
 	Actions           []Action // planned; ids, case and run are given by the store
 	Approval          *Approval
 	Question          *Question
-	Title             string
-	Page              bool   // somebody must look now
-	Override          string // why a person went beyond a guard rail
+	Title             string       // of the case
+	Level             detect.Level // at least, of the case
+	Assignee          string       // of the case: a person's e-mail address or id; empty: nobody
+	Page              bool         // somebody must look now
+	Override          string       // why a person went beyond a guard rail
 }

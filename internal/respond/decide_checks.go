@@ -1,0 +1,153 @@
+package respond
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// pass, stop, hold and ask make a check; facts are names and values in turn, and those without a value are left out.
+func pass(name CheckName, code string, facts ...string) Check { return check(name, Pass, code, facts) }
+func stop(name CheckName, code string, facts ...string) Check { return check(name, Stop, code, facts) }
+func hold(name CheckName, code string, facts ...string) Check { return check(name, Hold, code, facts) }
+func ask(name CheckName, code string, facts ...string) Check  { return check(name, Ask, code, facts) }
+
+func check(name CheckName, v Verdict, code string, facts []string) Check {
+	c := Check{Name: name, Verdict: v, Code: code}
+	for pair := range slices.Chunk(facts, 2) {
+		if pair[1] == "" {
+			continue
+		}
+		if c.Facts == nil {
+			c.Facts = map[string]string{}
+		}
+		c.Facts[pair[0]] = pair[1]
+	}
+	return c
+}
+
+// CheckCode is one way in which a check can end. Codes are stored, so they never change their meaning.
+type CheckCode struct {
+	Name     CheckName
+	Verdict  Verdict
+	Code     string
+	Sentence string // in English; {fact} is replaced by the fact of that name
+}
+
+// CheckCodes are all ways in which checks end, in the order in which checks are made.
+func CheckCodes() []CheckCode {
+	return []CheckCode{
+		{CheckKill, Pass, "off", "The kill switch is off."},
+		{CheckKill, Pass, "on_messages_only", "The kill switch is on, and messages go out all the same: {reason}"},
+		{CheckKill, Hold, "on", "The kill switch is on ({door}, {by}): {reason}"},
+
+		{CheckMode, Pass, "enforce", "The playbook acts by itself."},
+		{CheckMode, Pass, "observe", "The playbook observes: everything is checked, and nothing is done."},
+		{CheckMode, Pass, "manual", "A person does this from the case."},
+
+		{CheckAge, Pass, "recent", "The event is {age} old; up to {limit} is recent enough."},
+		{CheckAge, Stop, "too_old", "The event is {age} old; what is older than {limit} is recorded and not acted on."},
+		{CheckAge, Stop, "ahead", "The event says that it will happen in {age}; a clock is wrong, and nothing is done on its word."},
+		{CheckAge, Stop, "no_time", "It is not known when the event happened."},
+
+		{CheckTrust, Pass, "trusted", "The events come from where they say (trust {trust}, at least {least} is needed)."},
+		{CheckTrust, Stop, "not_trusted", "It is not sure enough who sent the events (trust {trust}, at least {least} is needed)."},
+
+		{CheckWhen, Pass, "none", "The playbook has no condition."},
+		{CheckWhen, Pass, "holds", "The playbook's condition holds."},
+		{CheckWhen, Stop, "does_not_hold", "The playbook's condition does not hold."},
+		{CheckWhen, Stop, "undecidable", "The playbook's condition cannot be decided, since {unknown} is not known."},
+		{CheckWhen, Stop, "failed", "The playbook's condition cannot be decided: {error}"},
+
+		{CheckDedupe, Pass, "none", "The playbook runs for each finding."},
+		{CheckDedupe, Pass, "first", "The playbook has not run for this key within {window}."},
+		{CheckDedupe, Pass, "gone_on", "The run that was held goes on."},
+		{CheckDedupe, Stop, "again", "The playbook has run for this key at {last}, which is within {window}."},
+		{CheckDedupe, Stop, "no_key", "It cannot be said whether the playbook has run for the same before, since {unknown} is not known."},
+
+		{CheckProtected, Pass, "no_effect", "Nothing is done to a person."},
+		{CheckProtected, Pass, "not_protected", "Neither the person nor a group of theirs is protected."},
+		{CheckProtected, Stop, "no_person", "The finding is about nobody whom the directory knows."},
+		{CheckProtected, Stop, "not_active", "The person is not active in the directory."},
+		{CheckProtected, Stop, "break_glass", "The person is there for emergencies and must always be able to get in."},
+		{CheckProtected, Stop, "last_owner", "Without the person the account would have no active owner."},
+		{CheckProtected, Stop, "externally_managed", "The person is managed by another account and can be suspended only there."},
+		{CheckProtected, Stop, "person", "The person is protected: {why}"},
+		{CheckProtected, Stop, "group", "The group {group} is protected: {why}"},
+		{CheckProtected, Stop, "playbook_group", "The playbook leaves the group {group} alone."},
+
+		{CheckBlast, Pass, "no_suspension", "Nobody is suspended."},
+		{CheckBlast, Pass, "already_held", "The case holds the person already; nothing is added to that, and its end stays as it is."},
+		{CheckBlast, Pass, "within", "{used} of at most {limit} people were suspended within {window}, and cases hold {held} of at most {most} people ({share} % of {active})."},
+		{CheckBlast, Hold, "over_window", "{used} people were suspended within {window}; at most {limit} may be. A person must decide."},
+		{CheckBlast, Hold, "over_playbook", "This playbook has suspended {used} people within {window}; at most {limit} may be. A person must decide."},
+		{CheckBlast, Hold, "over_share", "Cases hold {held} people; at most {most} may be held ({share} % of {active}). A person must decide."},
+
+		{CheckApproval, Pass, "not_needed", "No approval is needed."},
+		{CheckApproval, Ask, "before", "An approval is needed before anything is done: {needed} of {from}, within {timeout}."},
+		{CheckApproval, Ask, "after", "It is done now, and undone if the approval is refused: {needed} of {from}, within {timeout}."},
+
+		// What an action that begins is asked besides.
+		{CheckWanted, Pass, "wanted", "The case still wants it."},
+		{CheckWanted, Stop, "case_closed", "The case was closed before it began."},
+		{CheckWanted, Stop, "already_held", "A case holds the person there already."},
+	}
+}
+
+// CheckWanted is asked when an action begins: does the case still want it?
+const CheckWanted CheckName = "still_wanted"
+
+// overriddenFact is the fact that says why a person went beyond a check, which then passes with the code that it would
+// have ended with.
+const overriddenFact = "override"
+
+// Sentence is what came of the check in English, on one line.
+func (c Check) Sentence() string {
+	i := slices.IndexFunc(CheckCodes(), func(x CheckCode) bool { return x.Name == c.Name && x.Code == c.Code })
+	if i < 0 {
+		return strings.TrimSpace(string(c.Name) + " " + string(c.Verdict) + " " + c.Code) // of a later version
+	}
+	text := c.fill(CheckCodes()[i].Sentence)
+	if why := c.Facts[overriddenFact]; why != "" {
+		text += " A person went beyond that: " + why
+	}
+	return text
+}
+
+// fill puts facts into the sentence, once: a fact that looks like a name in braces stays as it is.
+func (c Check) fill(sentence string) string {
+	var b strings.Builder
+	for {
+		before, rest, ok := strings.Cut(sentence, "{")
+		b.WriteString(before)
+		if !ok {
+			return strings.TrimSpace(b.String())
+		}
+		name, after, _ := strings.Cut(rest, "}")
+		b.WriteString(cmp.Or(c.Facts[name], "?"))
+		sentence = after
+	}
+}
+
+// overridden lets a person pass a check that would have stopped, or held. What was found stays in it.
+func (c Check) overridden(why string) Check {
+	facts := map[string]string{overriddenFact: why}
+	for k, v := range c.Facts {
+		facts[k] = v
+	}
+	c.Verdict, c.Facts = Pass, facts
+	return c
+}
+
+// overridable says whether a person can go beyond what the check found.
+func (c Check) overridable() bool {
+	switch c.Name {
+	case CheckAge:
+		return true
+	case CheckProtected:
+		return c.Code == "person" || c.Code == "group" || c.Code == "playbook_group"
+	case CheckBlast:
+		return true
+	}
+	return false
+}
