@@ -42,11 +42,11 @@ type Progress interface {
 	// Signals, WaitSignals: see [signals.Store].
 	Signals(ctx context.Context, accountID string, after int64, limit int) ([]signals.Stored, error)
 	WaitSignals(ctx context.Context, accountID string, after int64) error
-	// SignalTimes are the times of the account's events that happened after the place and have a number of at
-	// most upTo, in order of their places; at most limit.
-	SignalTimes(ctx context.Context, accountID string, after Place, upTo int64, limit int) ([]SignalTime, error)
+	// SignalTimes are the times of the account's events within the stretch, in order of their places; at most
+	// limit.
+	SignalTimes(ctx context.Context, accountID string, s Stretch, limit int) ([]SignalTime, error)
 	// SignalsByTime are the same events in full, the raw text included.
-	SignalsByTime(ctx context.Context, accountID string, after Place, upTo int64, limit int) ([]signals.Stored, error)
+	SignalsByTime(ctx context.Context, accountID string, s Stretch, limit int) ([]signals.Stored, error)
 	// SignalsBySeq are the events with these numbers, in order of time and number. Those that are not kept any
 	// more are left out. There may be 1,000.
 	SignalsBySeq(ctx context.Context, accountID string, seqs []int64) ([]signals.Stored, error)
@@ -115,6 +115,13 @@ type Place struct {
 	Seq int64 // math.MaxInt64: behind all of that time
 }
 
+// Stretch is the events of a time that had come when the one with a number was the last.
+type Stretch struct {
+	After Place
+	Until time.Time // included
+	UpTo  int64     // the highest number, included
+}
+
 // SignalTime is when an event happened (when it came, if it does not say) and when it came.
 type SignalTime struct {
 	Seq            int64
@@ -135,6 +142,8 @@ type Span struct{ From, Until time.Time }
 // Known is a finding as it was committed, as far as Live needs to know.
 type Known struct {
 	ID     string
+	Rule   string    // Rule.Key
+	Text   string    // version of the rule's text
 	At     time.Time // when it began
 	Open   bool
 	Last   time.Time
@@ -161,6 +170,7 @@ type Commit struct {
 	Cursor    int64
 	Changes   []Change       // in the order of their first event
 	Withdrawn []string       // ids of findings that there is no reason for any more, since a late event came in between
+	Over      []string       // ids of findings that cannot grow any more, and are otherwise as they were
 	Learned   []Lesson       // that have been applied; of these, Number and At count
 	Late      int64          // how many more events came too late
 	Ahead     int64          // how many more were of the future
