@@ -30,8 +30,8 @@ type Responses interface {
 	RespondTo(ctx context.Context, accountID string, on Manual, decide func(Facts) (Plan, error), by audit.Entry) (Responded, error)
 	// RespondingAccounts are the ids of all accounts.
 	RespondingAccounts(ctx context.Context) ([]string, error)
-	// WaitFindings returns once the account has a finding after the responder's cursor, or with the context's error.
-	WaitFindings(ctx context.Context, accountID string) error
+	// AwaitFindings returns once the account has a finding after the responder's cursor, or with the context's error.
+	AwaitFindings(ctx context.Context, accountID string) error
 
 	// Begin marks a planned action as begun, if again, which sees the facts of now, still says pass; it comes back with
 	// the state begun. If not, the action is cancelled, and on Hold its run is held. One that was begun before, by a
