@@ -2,6 +2,7 @@
 //
 //	Secret      a text that does not print, log or marshal
 //	Credential  a random text that is shown once and stored as its hash: client secret, token, link
+//	Webhook     a text that two sides know, and the signature of deliveries that they make with it
 //	Master      the key of the installation, outside the database; it wraps the keyring and nothing else
 //	Keyring     the keys that do the work, inside the database, wrapped by the master key
 //
