@@ -120,6 +120,8 @@ type Cases interface {
 	// RunCounts are the runs of each playbook by state since the time.
 	RunCounts(ctx context.Context, accountID string, since time.Time) (map[string]map[RunState]int, error)
 
+	// CloseCase closes a case that holds nobody; one that does is a Conflict with [CodeStillHolding]. What is planned is
+	// cancelled, and what waits for an answer expires.
 	CloseCase(ctx context.Context, accountID, caseID string, r Resolution, note string, by audit.Entry) (Case, error)
 	AssignCase(ctx context.Context, accountID, caseID, userID string, by audit.Entry) (Case, error)
 	CommentCase(ctx context.Context, accountID, caseID, text string, by audit.Entry) error

@@ -153,6 +153,7 @@ type Action struct {
 	Kept                         bool   // a person wants it kept: it does not end by itself
 	Override                     string // why a person went beyond a guard rail
 	By                           string // actor: "playbook:<name>", "user:<id>"
+	Who                          Person // whom it is about, as of now; filled in by Begin alone
 }
 
 // ActionState is how far an action is.
