@@ -47,6 +47,14 @@ const (
 	SourcePause  Action = "source.pause"  // by a person, or because its token is not accepted
 	SourceRotate Action = "source.rotate" // a new secret, or another token
 
+	RuleSave     Action = "rule.save"     // a detection rule of the account's own
+	RuleRemove   Action = "rule.remove"   // … is there no more
+	RuleSet      Action = "rule.set"      // a rule is switched on or off, or set otherwise than it is written
+	RuleExcept   Action = "rule.except"   // an exception is made
+	RuleUnexcept Action = "rule.unexcept" // … and taken back
+	ListSave     Action = "list.save"     // a list that detection rules name
+	ListRemove   Action = "list.remove"
+
 	AccessRefuse Action = "access.refuse" // a request without the credentials or the permission it needs
 
 	AuditExport Action = "audit.export"

@@ -228,6 +228,11 @@ func (r *reader) timespan(n *yaml.Node) time.Duration {
 	if s == "" {
 		return 0
 	}
+	return r.span(pos{n.Line, n.Column}, s)
+}
+
+// span reads the text of a timespan, which is not empty.
+func (r *reader) span(at pos, s string) time.Duration {
 	const day = 24 * time.Hour
 	units := map[byte]time.Duration{
 		's': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': day, 'w': 7 * day, 'M': 30 * day, 'y': 365 * day,
@@ -236,10 +241,10 @@ func (r *reader) timespan(n *yaml.Node) time.Duration {
 	count, err := strconv.ParseUint(s[:len(s)-1], 10, 32)
 	switch {
 	case !ok || err != nil || s[0] == '+' || count == 0:
-		r.bad(n, "timespan is %s; write a whole number and one of s, m, h, d, w, M (month), y, such as 15m", shown(s))
+		r.at(at, "timespan is %s; write a whole number and one of s, m, h, d, w, M (month), y, such as 15m", shown(s))
 		return 0
 	case count > uint64(maxTimespan/unit):
-		r.bad(n, "timespan is %s; it can be a year at most", shown(s))
+		r.at(at, "timespan is %s; it can be a year at most", shown(s))
 		return 0
 	}
 	return time.Duration(count) * unit
