@@ -9,6 +9,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 type Engine struct {
 	set      *Set
 	versions []string // of the rules
+	prints   []uint64 // of the rules: what their windows depend on
 	suppress time.Duration
 	lateness time.Duration
 
@@ -40,6 +42,11 @@ type Engine struct {
 	instant  map[string]struct{} // ids of the events of this time
 	now      time.Time
 	seq      int64 // of the event in hand
+	all      []Feature
+	present  []FeatureValue // of the latest event of this time that may yet begin a finding, with AllFeatures
+	track    bool
+	touched  []*running
+	clock    clocked
 	taken    int
 	matches  []int
 }
@@ -54,6 +61,12 @@ type Config struct {
 	Lateness time.Duration
 	// Suppress is for how long after a match further ones are the same finding; an hour if 0.
 	Suppress time.Duration
+
+	// AllFeatures makes findings store every known feature of the event with which they began, not only those
+	// that their rules read.
+	AllFeatures bool
+	// Track makes the engine remember which findings have changed, for Touched. Results are empty then.
+	Track bool
 }
 
 // maxRunning is how long a finding of a single rule can go on before the next match begins another one.
@@ -94,6 +107,11 @@ func NewEngine(c Config) (*Engine, error) {
 		features: features{memory: c.Memory, people: c.People},
 		lenses:   map[string]*lens{}, windows: newWindows(c.Set), alone: map[string]*running{}, open: list.New(), instant: map[string]struct{}{},
 	}
+	x.track = c.Track
+	x.clock, _ = c.Memory.(clocked)
+	if c.AllFeatures {
+		x.all = Features()
+	}
 	x.openOf, x.passed = make([]int, len(c.Set.rules)), make([]int, len(c.Set.rules))
 	all := map[string]Feature{}
 	for _, f := range Features() {
@@ -105,6 +123,9 @@ func NewEngine(c Config) (*Engine, error) {
 	for _, r := range c.Set.rules {
 		x.versions = append(x.versions, r.Version())
 		x.wants = append(x.wants, wanted(r))
+	}
+	for i := range c.Set.rules {
+		x.prints = append(x.prints, printOf(c.Set, x.versions, i))
 	}
 	return x, nil
 }
@@ -141,6 +162,7 @@ func (x *Engine) Take(e *signals.Event) (Result, error) {
 		if _, err := x.collect(&res, nil); err != nil {
 			return res, err
 		}
+		x.present = nil
 	}
 	if _, twice := x.instant[e.SourceID]; twice && when.Equal(x.now) {
 		return res, nil
@@ -175,6 +197,9 @@ func (x *Engine) advance(t time.Time) {
 	x.windows.advance(t)
 	clear(x.instant)
 	x.now = t
+	if x.clock != nil {
+		x.clock.Now(t)
+	}
 	for first := x.open.Front(); first != nil; first = x.open.Front() {
 		r, _ := first.Value.(*running)
 		if t.Sub(r.last) <= x.suppress {
@@ -220,10 +245,21 @@ func (x *Engine) matched(l *lens, who *witness, e *signals.Event) {
 		}
 		r.features = values
 	}
+	if x.all != nil && len(windowed) > 0 && x.windows.undecided() {
+		x.present = x.valuesOf(l, nil)
+	}
 }
 
-// valuesOf are the features that the rules read.
+// valuesOf are the features that the rules read, or all.
 func (x *Engine) valuesOf(l *lens, rules []int) (values []FeatureValue) {
+	for _, f := range x.all {
+		if v := f.get(&x.features); v.kind != None {
+			values = append(values, FeatureValue{f.Name, v})
+		}
+	}
+	if x.all != nil {
+		return values
+	}
 	for _, rule := range rules {
 		for _, name := range x.wants[rule] {
 			if slices.ContainsFunc(values, func(v FeatureValue) bool { return v.Name == name }) {
@@ -243,7 +279,7 @@ func (x *Engine) single(l *lens, rule int, who *witness) {
 	if subject == "" {
 		subject = "address:" + who.address
 	}
-	key := IntValue(int64(rule)).Texts()[0] + "\x00" + subject
+	key := aloneKey(rule, subject)
 	r := x.alone[key]
 	if r != nil && who.time.Sub(r.time) >= maxRunning {
 		x.close(r)
@@ -274,6 +310,9 @@ func (x *Engine) single(l *lens, rule int, who *witness) {
 	r.add(item{time: who.time, witness: who})
 	x.windows.grew(r)
 }
+
+// aloneKey is by what a finding of a single rule is found.
+func aloneKey(rule int, subject string) string { return strconv.Itoa(rule) + "\x00" + subject }
 
 // close ends a finding of a single rule.
 func (x *Engine) close(r *running) {
@@ -306,17 +345,22 @@ func (x *Engine) collect(res *Result, present *witness) (serious bool, err error
 				return serious, err
 			}
 		}
-		if x.stands(r) {
+		if x.stands(r) && !x.track {
 			rule := x.set.rules[r.rule]
 			res.Grown = append(res.Grown, Growth{ID: r.id(rule), Rule: rule.Key(), Level: rule.Level, Last: r.last, Count: r.count})
 		}
 	}
 	for _, r := range w.begun {
 		r.reported = true
+		if r.features == nil {
+			r.features = x.present
+		}
 		if !x.stands(r) {
 			continue
 		}
-		res.Begun = append(res.Begun, x.found(r))
+		if !x.track {
+			res.Begun = append(res.Begun, x.found(r))
+		}
 		if x.set.rules[r.rule].Level.Serious() {
 			if err := x.unlearn(r, present); err != nil {
 				return serious, err
@@ -324,9 +368,15 @@ func (x *Engine) collect(res *Result, present *witness) (serious bool, err error
 		}
 	}
 	for _, r := range w.ended {
-		if x.stands(r) {
+		r.over = true
+		if x.stands(r) && !x.track {
 			res.Ended = append(res.Ended, x.found(r))
 		}
+	}
+	if x.track {
+		x.touch(w.begun)
+		x.touch(w.joined)
+		x.touch(w.ended)
 	}
 	w.begun, w.joined, w.ended = w.begun[:0], w.joined[:0], w.ended[:0]
 	return serious, nil

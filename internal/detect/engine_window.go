@@ -38,6 +38,8 @@ type running struct {
 	parents  []*running     // findings in which this one is an event
 	chained  time.Time      // when it last was made one
 	reported bool           // as begun
+	over     bool           // nothing can be added any more
+	touched  bool           // it is in Engine.touched
 	features []FeatureValue // of the event with which it began
 	subject  string         // of a rule that stands alone: rule and subject
 	place    *list.Element  // … among those that are open

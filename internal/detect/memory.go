@@ -79,6 +79,9 @@ func (m *MapMemory) Usage() Usage {
 // expirer is a memory in which forgetting is not done by somebody else.
 type expirer interface{ Expire(now time.Time) }
 
+// clocked is a memory to which what ended before the present time is as none.
+type clocked interface{ Now(t time.Time) }
+
 // memoryVersion is the first byte of every value. A value of another version is as none: habits are
 // learned again, which is better than to read them wrongly.
 const memoryVersion = 1
