@@ -238,7 +238,7 @@ func (s *Rules) change(ctx context.Context, accountID string, work func(m *model
 			return inField(x.field, worse)
 		}
 		x.by.Target = x.about
-		err = s.store.ChangeRules(ctx, accountID, before.revision, x.items, x.about, x.by)
+		err = s.store.ChangeRuleBook(ctx, accountID, before.revision, x.items, x.about, x.by)
 		if p, ok := errors.AsType[*problem.Error](err); !ok || p.Code != rulesChangedCode {
 			return err
 		}

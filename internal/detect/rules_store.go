@@ -15,24 +15,20 @@ type RuleStore interface {
 	RulesRevision(ctx context.Context, accountID string) (int64, error)
 	// RuleItems are all items of the account, in order of kind and name, and the revision that they are.
 	RuleItems(ctx context.Context, accountID string) (int64, []RuleItem, error)
-	// ChangeRules writes items, removes those without a body, and notes the change, which is about the first
+	// ChangeRuleBook writes items, removes those without a body, and notes the change, which is about the first
 	// of them. ErrRulesChanged is returned if the revision is another one by then.
-	ChangeRules(ctx context.Context, accountID string, revision int64, items []RuleItem, about string, by audit.Entry) error
+	ChangeRuleBook(ctx context.Context, accountID string, revision int64, items []RuleItem, about string, by audit.Entry) error
 	// RuleChanges are changes before the revision (0: all), the latest first; only those about the rule or
 	// list, if one is named.
 	RuleChanges(ctx context.Context, accountID, about string, before int64, limit int) ([]RuleChange, error)
 
-	// SignalsSince are events in order of time and number, behind the place; at most limit.
-	SignalsSince(ctx context.Context, accountID string, after SignalPlace, limit int) ([]signals.Stored, error)
-	// SignalsReach is how far back from now one must go to have the latest events, as many as most, but not
-	// before the time; and how many these are.
-	SignalsReach(ctx context.Context, accountID string, from time.Time, most int) (time.Time, int, error)
-}
-
-// SignalPlace is a place in an account's events by time.
-type SignalPlace struct {
-	At  time.Time
-	Seq int64
+	// SignalsByTime: see [Progress].
+	SignalsByTime(ctx context.Context, accountID string, s Stretch, limit int) ([]signals.Stored, error)
+	// SignalsReach is the place before the latest of the account's events, of most and not more, that happened
+	// at the time or later, and how many these are.
+	SignalsReach(ctx context.Context, accountID string, from time.Time, most int) (Place, int, error)
+	// PeopleStates: see [Progress].
+	PeopleStates(ctx context.Context, accountID string, ids []string) (map[string]PersonState, error)
 }
 
 // RuleItem is one thing that an account has changed.
@@ -67,7 +63,7 @@ type RuleChange struct {
 	By            string
 }
 
-// ErrRulesChanged is what ChangeRules returns if somebody else was faster.
+// ErrRulesChanged is what ChangeRuleBook returns if somebody else was faster.
 func ErrRulesChanged() *problem.Error {
 	return problem.Coded(problem.Conflict, rulesChangedCode, "somebody else has just changed the rules; look at them again")
 }

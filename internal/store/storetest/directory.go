@@ -43,6 +43,7 @@ func Run(t *testing.T) {
 		{"search", testSearch}, {"search_in_windows", testSearchWindows},
 		{"audit_entries", testAuditEntries}, {"audit_times", testAuditTimes}, {"audit_status", testAuditStatus},
 		{"firewall", testFirewall}, {"firewall_screens", testFirewallScreens}, {"firewall_tried", testTried},
+		{"rules", testRules}, {"rules_in_parallel", testRulesParallel}, {"signals_reach", testSignalsReach},
 		{"signal_sources", testSources}, {"signal_lease", testSourceLease}, {"signals", testSignals}, {"signal_people", testSignalPeople},
 	} {
 		t.Run(c.name, func(t *testing.T) { Each(t, c.test) })
