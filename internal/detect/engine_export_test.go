@@ -2,6 +2,7 @@ package detect
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -113,3 +114,21 @@ func (x *Engine) Observe(e *signals.Event) Observed {
 	}
 	return o
 }
+
+// Course is an account's detection in one process, a step at a time.
+type Course struct{ c *course }
+
+// Begin loads where the account stands.
+func (l *Live) Begin(ctx context.Context, account string) (*Course, error) {
+	c, err := l.load(ctx, account)
+	return &Course{c}, err
+}
+
+// Step takes what has come.
+func (x *Course) Step(ctx context.Context) error { return x.c.step(ctx) }
+
+// Leave ends.
+func (x *Course) Leave(ctx context.Context) error { return x.c.leave(ctx) }
+
+// Overtaken says whether the error is ErrOvertaken.
+func Overtaken(err error) bool { return overtaken(err) }
