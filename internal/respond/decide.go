@@ -170,7 +170,7 @@ func (d *decision) steps() {
 
 // rank is the place of the level among the others, from the least; -1 where there is none.
 func rank(l detect.Level) int {
-	return slices.Index([]detect.Level{detect.Informational, detect.Low, detect.Medium, detect.High, detect.Critical}, l)
+	return slices.Index(detect.Levels(), l)
 }
 
 // has says whether an action of one of the kinds is planned.
