@@ -127,9 +127,6 @@ func slackBody(n notice) object {
 	}
 }
 
-// mostCard is what Teams takes, in bytes, less a margin.
-const mostCard = 24 << 10
-
 // sendTeams sends an Adaptive Card. Texts stand in text runs, in which no Markdown is looked for.
 func sendTeams(ctx context.Context, out outgoing) *SendError {
 	return post(ctx, out, out.secret.Reveal(), nil, teamsBody(out.n))
@@ -153,7 +150,7 @@ func teamsBody(n notice) object {
 	for _, f := range n.Facts {
 		body = append(body, block(run(f.Label+": ", true), run(f.Value, false)))
 	}
-	var actions []object
+	actions := []object{}
 	for _, l := range n.Links {
 		actions = append(actions, object{"type": "Action.OpenUrl", "title": l.Label, "url": l.URL})
 	}
@@ -161,7 +158,8 @@ func teamsBody(n notice) object {
 		"contentType": "application/vnd.microsoft.card.adaptive",
 		"content": object{
 			"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
-			"lang": n.Language, "fallbackText": n.Title, "body": body, "actions": actions,
+			"lang": n.Language, "body": body, "actions": actions,
+			"fallbackText": "Holdfast has a message that this program cannot show.", // Markdown is looked for in it
 		},
 	}}}
 }

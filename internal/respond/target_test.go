@@ -189,9 +189,15 @@ func (r *remote) suspended(t *testing.T, id string) bool {
 	return u.Suspended
 }
 
-// TestTarget: a real Holdfast, over TLS, as a target.
+// TestTarget: a real Holdfast as a target.
 func TestTarget(t *testing.T) {
-	r := newRemote(t)
+	r := newRemote(t) // one for all: starting it takes longer than all the rest
+	t.Run("known", func(t *testing.T) { testKnown(t, r) })
+	t.Run("unknown", func(t *testing.T) { testUnknown(t, r) })
+}
+
+// testKnown: over TLS, what a target answers.
+func testKnown(t *testing.T, r *remote) {
 	mira := r.AddUser(t, "mira@example.org")
 	managed, err := r.Store().AddUser(t.Context(), r.Account.ID, directory.NewUser{Email: "eam@example.org", DisplayName: "Eam", ExternallyManaged: true}, storetest.By())
 	if err != nil {
@@ -310,11 +316,10 @@ func hangUp(w http.ResponseWriter) {
 	_ = conn.Close() // the client hears of it
 }
 
-// TestTargetUnknown: connections break before and after the target has done what it was asked. What is known is
+// testUnknown: connections break before and after the target has done what it was asked. What is known is
 // known, what is not is read back.
-func TestTargetUnknown(t *testing.T) {
-	r := newRemote(t)
-	mira := r.AddUser(t, "mira@example.org")
+func testUnknown(t *testing.T, r *remote) {
+	mira := r.AddUser(t, "mira-of-the-proxy@example.org")
 	target := r.target(t, "proxied", r.proxy.URL, r.Credentials)
 	who := respond.Wanted{AccountID: r.Account.ID, PersonID: mira.ID}
 	change := func(req *http.Request) bool { return strings.HasSuffix(req.URL.Path, ":suspend") }
