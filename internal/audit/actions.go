@@ -89,4 +89,32 @@ const (
 	TOTPRemove       Action = "totp.remove"
 	RecoveryCodesSet Action = "recovery_codes.set"
 	PolicySet        Action = "policy.set" // how people of the account may sign in
+
+	CaseOpen   Action = "case.open"
+	CaseClose  Action = "case.close"
+	CaseUpdate Action = "case.update" // given to somebody, commented on, or its hold is kept
+	CaseAct    Action = "case.act"    // what a person does from a case, and what is done at a target
+	CaseAnswer Action = "case.answer" // whom it is about has answered, or has not in time
+	CaseUndo   Action = "case.undo"
+	RunHold    Action = "run.hold" // a guard rail holds a playbook back until a person says so
+
+	ApprovalAsk     Action = "approval.ask"
+	ApprovalApprove Action = "approval.approve"
+	ApprovalDeny    Action = "approval.deny"
+	ApprovalExpire  Action = "approval.expire"
+
+	GuardSet    Action = "guard.set"
+	GuardKill   Action = "guard.kill" // playbooks begin nothing any more
+	GuardResume Action = "guard.resume"
+
+	PlaybookSave   Action = "playbook.save"
+	PlaybookRemove Action = "playbook.remove"
+
+	TargetAdd    Action = "target.add"
+	TargetUpdate Action = "target.update"
+	TargetRemove Action = "target.remove"
+
+	ChannelAdd    Action = "channel.add"
+	ChannelUpdate Action = "channel.update"
+	ChannelRemove Action = "channel.remove"
 )
