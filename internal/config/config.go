@@ -20,6 +20,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix `key:"trusted_proxies" default:"" doc:"Addresses or CIDR ranges of proxies whose X-Forwarded-For counts. Without tls they are also the only peers off loopback that are served."`
 	MasterKey      string         `key:"master_key" default:"file" doc:"Where the master key is: file (master.key in the data folder, made at the first start), file:PATH, or env:NAME (the text of such a file in a variable)."`
 
+	Rules     string `key:"rules" default:"" doc:"Folder with rule files (Sigma, *.yml) that count for every account of this server, beside the ones that come with Holdfast. Looked at again when it changes."`
+	Playbooks string `key:"playbooks" default:"" doc:"Folder with playbooks (*.yml) for every account of this server, beside the ones that come with Holdfast. Read at the start."`
+
 	Log        Log
 	Limits     Limits
 	Events     Events
