@@ -58,7 +58,7 @@ func inspect(t *testing.T, p *storetest.Place) *store.DB {
 
 // TestInspectMakesNothing looks where nothing is.
 func TestInspectMakesNothing(t *testing.T) {
-	p := storetest.NewPlace(t, "sqlite")
+	p := storetest.NewBarePlace(t, "sqlite")
 	o := p.Options(t)
 	o.Dir = filepath.Join(p.Dir, "deeper")
 	if there, err := store.Exists(o); there || err != nil {
@@ -78,7 +78,7 @@ func TestInspectMakesNothing(t *testing.T) {
 
 // TestInspectEmpty looks at a database without tables and leaves it so.
 func TestInspectEmpty(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, p *storetest.Place) {
+	storetest.EachBare(t, func(t *testing.T, p *storetest.Place) {
 		exec(t, raw(t, p), "CREATE TABLE other (x INTEGER)")
 		db := inspect(t, p)
 		if have, known, err := db.SchemaVersion(t.Context()); have != 0 || known < 3 || err != nil {
@@ -337,7 +337,7 @@ func TestKnownEmails(t *testing.T) {
 
 // TestOpenMaster makes a master key where a database is to be made, and for no other.
 func TestOpenMaster(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, p *storetest.Place) {
+	storetest.EachBare(t, func(t *testing.T, p *storetest.Place) {
 		key := filepath.Join(p.Dir, "master.key")
 		o := store.Options{Database: p.Database, Dir: p.Dir, Now: p.Now, Existing: true}
 		made := func() bool {

@@ -14,7 +14,7 @@ import (
 // TestMigrateEvents brings a database of version 6, with attempts and usages in it, to the newest one: what
 // was there has numbers in the order of its times, per account, and what comes next goes on behind it.
 func TestMigrateEvents(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, p *storetest.Place) {
+	storetest.EachBare(t, func(t *testing.T, p *storetest.Place) {
 		ctx := t.Context()
 		raw, err := store.MigrateTo(ctx, p.Options(t), 6)
 		if err != nil {

@@ -14,10 +14,17 @@ import (
 // Kinds lists the databases that tests run on.
 func Kinds() []string { return []string{"sqlite", "postgres"} }
 
-// Each runs the test on every database. PostgreSQL is skipped, or required, as [Postgres] says.
+// Each runs the test on every database, with tables. PostgreSQL is skipped, or required, as [Postgres] says.
 func Each(t *testing.T, test func(t *testing.T, p *Place)) {
 	for _, kind := range Kinds() {
 		t.Run(kind, func(t *testing.T) { test(t, NewPlace(t, kind)) })
+	}
+}
+
+// EachBare runs the test on every database, without tables.
+func EachBare(t *testing.T, test func(t *testing.T, p *Place)) {
+	for _, kind := range Kinds() {
+		t.Run(kind, func(t *testing.T) { test(t, NewBarePlace(t, kind)) })
 	}
 }
 
@@ -29,8 +36,22 @@ type Place struct {
 	Now      func() time.Time
 }
 
-// NewPlace makes an empty database of the kind.
+// NewPlace makes a database of the kind with tables and nothing in them: a copy, so that opening it has
+// nothing to migrate.
 func NewPlace(t testing.TB, kind string) *Place {
+	t.Helper()
+	p := &Place{Kind: kind, Database: "sqlite", Dir: t.TempDir(), Now: time.Now}
+	if kind == "postgres" {
+		p.Database = postgresWithTables(t)
+	} else {
+		sqliteWithTables(t, p.Dir)
+	}
+	return p
+}
+
+// NewBarePlace makes a database of the kind without tables, for tests of how they come about. Of SQLite
+// there is no file yet.
+func NewBarePlace(t testing.TB, kind string) *Place {
 	t.Helper()
 	p := &Place{Kind: kind, Database: "sqlite", Dir: t.TempDir(), Now: time.Now}
 	if kind == "postgres" {

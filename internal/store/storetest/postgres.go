@@ -30,6 +30,12 @@ var parts = []string{"postgres", "chromium", "npm", "python"}
 // HOLDFAST_TEST_REQUIRE lists postgres.
 func Postgres(t testing.TB) string {
 	t.Helper()
+	return postgresLike(t, func(string) (string, error) { return "template1", nil })
+}
+
+// postgresLike makes a database as Postgres does, as a copy of the one that template names.
+func postgresLike(t testing.TB, template func(server string) (string, error)) string {
+	t.Helper()
 	server := os.Getenv(serverVariable)
 	Require(t, "postgres", server != "", serverVariable+" is not set; run make test, or: scripts/with-postgres.sh go test ./…")
 	name := "holdfast_test_" + strings.ToLower(rand.Text())
@@ -37,8 +43,12 @@ func Postgres(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Identifiers cannot be parameters; this one is made of letters, digits and underscores.
-	if err := execOnce(t.Context(), server, "CREATE DATABASE "+name); err != nil {
+	original, err := template(server)
+	if err != nil {
+		t.Fatalf("make tables for tests on the server of %s: %v", serverVariable, err)
+	}
+	// Identifiers cannot be parameters; these are made of letters, digits and underscores.
+	if err := execOnce(t.Context(), server, "CREATE DATABASE "+name+" TEMPLATE "+original); err != nil {
 		t.Fatalf("create a database for the test on the server of %s: %v", serverVariable, err)
 	}
 	t.Cleanup(func() {

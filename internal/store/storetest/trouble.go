@@ -105,6 +105,7 @@ func testKilled(t *testing.T, p *Place) {
 // the same keys.
 func testStartTogether(t *testing.T, p *Place) {
 	const n = 4
+	p = NewBarePlace(t, p.Kind)
 	o := p.Options(t)
 	dbs, errs := make([]*store.DB, n), make([]error, n)
 	var wg sync.WaitGroup
