@@ -45,6 +45,22 @@ type Playbook struct {
 	OnRelease                []Step // notify, signal and case only
 	Guard                    Tighter
 	Tests                    []TestCase
+
+	places playbookPlaces
+}
+
+// playbookPlaces is where a later look, which knows rules, targets and channels, finds fault.
+type playbookPlaces struct {
+	name, on, mode place
+	words          []placed // names of rules, targets and channels as they are written
+}
+
+type place struct{ line, column int }
+
+// placed is a name of something outside the playbook.
+type placed struct {
+	what, name string // what: rule, target, channel
+	at         place
 }
 
 // Version tells one wording from another: twelve hexadecimal digits of the hash of its text.
@@ -111,7 +127,7 @@ type Step struct {
 
 	For     time.Duration // suspend: how long; 0: until somebody releases
 	Release Release       // suspend
-	Targets []string      // suspend: LocalTarget and names of targets, in the order in which they are written
+	Targets []string      // suspend: LocalTarget and names of targets, as they are written; never empty
 
 	Within    time.Duration // ask_person: time to answer
 	OnConfirm Answer        // ask_person: it was them
@@ -140,6 +156,7 @@ const (
 type Tighter struct {
 	MaxPeople       int // whom this playbook suspends within Window; 0: the account's limit only
 	Window          time.Duration
+	MaxShare        float64       // of active people held by cases, in percent; 0: the account's
 	MaxEventAge     time.Duration // 0: the account's
 	MinTrust        Trust         // 0: the account's
 	ProtectedGroups []string      // names of groups whose members this playbook leaves alone
@@ -158,8 +175,8 @@ type TestCase struct {
 // Given are the facts of a case. What is not said is harmless: a known, active person in no group, an event of now
 // that was asked for, no limit near. What is not said of event and state is unknown.
 type Given struct {
-	Finding map[string]any // rule (always there), level, title, count, events, address: string or int64
-	Event   map[string]any // by names of event: string, int64 (asn) or bool (mfa, anonymous)
+	Finding map[string]any // rule and level (always there), title, count, events, address: string or int64
+	Event   map[string]any // by names of event: string, int64 (asn), bool (mfa, anonymous) or time.Time (time; not said: any)
 	User    map[string]any // by names of user: string, bool, or []string (groups); email, id and name are given if not said
 	Nobody  bool           // user: nobody, that is, nobody was recognised
 	State   map[string]any // by names of state: string, int64, float64 or bool
