@@ -11,6 +11,7 @@ import (
 	"holdfast/internal/audit"
 	"holdfast/internal/directory"
 	"holdfast/internal/jobs"
+	"holdfast/internal/problem"
 	"holdfast/internal/seal"
 )
 
@@ -23,49 +24,59 @@ func (db *DB) SuspendUser(ctx context.Context, accountID, id string, h directory
 		if u, err = tx.user(accountID, id); err != nil {
 			return err
 		}
+		holdID, no, err := tx.suspend(&u, h, by)
 		switch {
-		case u.Lifecycle != directory.Active:
-			return directory.ErrNoUser(id)
-		case h.Holder == "user:"+id:
-			return tx.refuse(accountID, by, directory.ErrSelfSuspend())
-		case u.ExternallyManaged:
-			return tx.refuse(accountID, by, directory.ErrExternallyManaged())
-		}
-		if err := tx.mayAffect(accountID, id, by); err != nil {
+		case err != nil:
 			return err
-		}
-		if !u.Suspended {
-			if last, err := tx.isLastOwner(u); err != nil {
-				return err
-			} else if last {
-				return tx.refuse(accountID, by, directory.ErrLastOwner())
-			}
-		}
-		holdID := seal.NewID()
-		opened, err := tx.exec(`INSERT INTO holds (account_id, id, user_id, holder, reason, opened_at, until_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
-			ON CONFLICT (account_id, user_id, holder) WHERE released_at IS NULL DO NOTHING`,
-			accountID, holdID, id, h.Holder, h.Reason, tx.now.UnixMicro(), micros(h.Until))
-		if err != nil {
-			return fmt.Errorf("open hold on %q: %w", id, err)
-		}
-		if opened == 0 {
+		case no != nil && no.Kind == problem.NotFound:
+			return no
+		case no != nil:
+			return tx.refuse(accountID, by, no)
+		case holdID == "" || h.Until.IsZero():
 			return nil
 		}
-		if err := tx.setSuspended(&u, true); err != nil {
-			return err
-		}
-		if _, err := tx.endSessions(accountID, id, "", "suspended"); err != nil {
-			return err
-		}
-		if !h.Until.IsZero() {
-			job := jobs.Job{Args: directory.ReleaseHold{AccountID: accountID, HoldID: holdID}, RunAt: h.Until}
-			if err := tx.enqueue(job); err != nil {
-				return err
-			}
-		}
-		return tx.append(accountID, by.Because(h.Reason))
+		return tx.enqueue(jobs.Job{Args: directory.ReleaseHold{AccountID: accountID, HoldID: holdID}, RunAt: h.Until})
 	})
 	return u, err
+}
+
+// suspend opens a hold, for whomever, ends the sessions and records it. The id is empty if the holder has one
+// already. A problem says why the person cannot be suspended; nothing is changed then. That a hold ends by
+// itself is for the caller to see to.
+func (tx *Tx) suspend(u *directory.User, h directory.NewHold, by audit.Entry) (holdID string, no *problem.Error, err error) {
+	switch {
+	case u.Lifecycle != directory.Active:
+		return "", directory.ErrNoUser(u.ID), nil
+	case h.Holder == "user:"+u.ID:
+		return "", directory.ErrSelfSuspend(), nil
+	case u.ExternallyManaged:
+		return "", directory.ErrExternallyManaged(), nil
+	}
+	if err := tx.mayAffect(u.AccountID, u.ID, by); err != nil {
+		return "", nil, err
+	}
+	if last, err := tx.isLastOwner(*u); err != nil {
+		return "", nil, err
+	} else if last {
+		return "", directory.ErrLastOwner(), nil
+	}
+	holdID = seal.NewID()
+	opened, err := tx.exec(`INSERT INTO holds (account_id, id, user_id, holder, reason, opened_at, until_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (account_id, user_id, holder) WHERE released_at IS NULL DO NOTHING`,
+		u.AccountID, holdID, u.ID, h.Holder, h.Reason, tx.now.UnixMicro(), micros(h.Until))
+	if err != nil {
+		return "", nil, fmt.Errorf("open hold on %q: %w", u.ID, err)
+	}
+	if opened == 0 {
+		return "", nil, nil
+	}
+	if err := tx.setSuspended(u, true); err != nil {
+		return "", nil, err
+	}
+	if _, err := tx.endSessions(u.AccountID, u.ID, "", "suspended"); err != nil {
+		return "", nil, err
+	}
+	return holdID, nil, tx.append(u.AccountID, by.For(audit.UserSuspend, "user:"+u.ID).Because(h.Reason))
 }
 
 // ReactivateUser implements [directory.Store].
@@ -91,6 +102,10 @@ func (db *DB) ReactivateUser(ctx context.Context, accountID, id string, by audit
 		if provisioned > 0 {
 			return tx.refuse(accountID, by, directory.ErrProvisioned())
 		}
+		holders, err := tx.openHolders(accountID, id)
+		if err != nil {
+			return err
+		}
 		if _, err := tx.exec(`UPDATE holds SET released_at = $1, released_by = $2, release_reason = $3
 			WHERE account_id = $4 AND user_id = $5 AND released_at IS NULL`,
 			tx.now.UnixMicro(), by.Actor, by.Reason, accountID, id); err != nil {
@@ -99,7 +114,15 @@ func (db *DB) ReactivateUser(ctx context.Context, accountID, id string, by audit
 		if err := tx.setSuspended(&u, false); err != nil {
 			return err
 		}
-		return tx.append(accountID, by)
+		if err := tx.append(accountID, by); err != nil {
+			return err
+		}
+		for _, h := range holders {
+			if err := tx.holdEnded(accountID, h, by); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return u, err
 }
@@ -119,22 +142,42 @@ func (db *DB) ReleaseHold(ctx context.Context, accountID, holdID string, by audi
 		if strings.HasPrefix(holder, directory.ScimHolder) && by.Actor != "system" && !strings.HasPrefix(by.Actor, directory.ScimHolder) {
 			return tx.refuse(accountID, by, directory.ErrProvisioned())
 		}
-		if _, err := tx.exec("UPDATE holds SET released_at = $1, released_by = $2, release_reason = $3 WHERE account_id = $4 AND id = $5",
-			tx.now.UnixMicro(), by.Actor, by.Reason, accountID, holdID); err != nil {
-			return fmt.Errorf("release hold %q: %w", holdID, err)
+		if err := tx.release(accountID, userID, holdID, by); err != nil {
+			return err
 		}
-		var open int
-		if err := tx.row("SELECT COUNT(*) FROM holds WHERE account_id = $1 AND user_id = $2 AND released_at IS NULL", accountID, userID).Scan(&open); err != nil {
-			return fmt.Errorf("count holds of %q: %w", userID, err)
-		}
-		if open == 0 {
-			u := directory.User{AccountID: accountID, ID: userID}
-			if err := tx.setSuspended(&u, false); err != nil {
-				return err
-			}
-		}
-		return tx.append(accountID, by)
+		return tx.holdEnded(accountID, openHold{ID: holdID, Holder: holder}, by)
 	})
+}
+
+// release releases an open hold and records it; the person is suspended on as long as another is open.
+func (tx *Tx) release(accountID, userID, holdID string, by audit.Entry) error {
+	if _, err := tx.exec("UPDATE holds SET released_at = $1, released_by = $2, release_reason = $3 WHERE account_id = $4 AND id = $5",
+		tx.now.UnixMicro(), by.Actor, by.Reason, accountID, holdID); err != nil {
+		return fmt.Errorf("release hold %q: %w", holdID, err)
+	}
+	var open int
+	if err := tx.row("SELECT COUNT(*) FROM holds WHERE account_id = $1 AND user_id = $2 AND released_at IS NULL", accountID, userID).Scan(&open); err != nil {
+		return fmt.Errorf("count holds of %q: %w", userID, err)
+	}
+	if open == 0 {
+		u := directory.User{AccountID: accountID, ID: userID}
+		if err := tx.setSuspended(&u, false); err != nil {
+			return err
+		}
+	}
+	return tx.append(accountID, by.For(audit.HoldRelease, "user:"+userID))
+}
+
+// openHold is a hold that is not released.
+type openHold struct{ ID, Holder string }
+
+func (tx *Tx) openHolders(accountID, userID string) ([]openHold, error) {
+	rows, err := tx.rows("SELECT id, holder FROM holds WHERE account_id = $1 AND user_id = $2 AND released_at IS NULL", accountID, userID)
+	all, err := collect(rows, err, func(r scanner) (h openHold, err error) { return h, r.Scan(&h.ID, &h.Holder) })
+	if err != nil {
+		return nil, fmt.Errorf("read open holds of %q: %w", userID, err)
+	}
+	return all, nil
 }
 
 func (tx *Tx) setSuspended(u *directory.User, suspended bool) error {

@@ -63,7 +63,6 @@ CREATE TABLE cases (
   findings    BIGINT NOT NULL,
   pending     BIGINT NOT NULL, -- approvals and questions that wait
   held_until  BIGINT, -- NULL: its hold has no end, or there is none
-  moments     BIGINT NOT NULL, -- number of the newest
   PRIMARY KEY (account_id, id)
 );
 CREATE UNIQUE INDEX cases_number ON cases (account_id, number);

@@ -63,7 +63,6 @@ CREATE TABLE cases (
   findings    INTEGER NOT NULL,
   pending     INTEGER NOT NULL, -- approvals and questions that wait
   held_until  INTEGER, -- NULL: its hold has no end, or there is none
-  moments     INTEGER NOT NULL, -- number of the newest
   PRIMARY KEY (account_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX cases_number ON cases (account_id, number);
