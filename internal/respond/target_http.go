@@ -67,8 +67,11 @@ func trusting(ca string) (*tls.Config, error) {
 	return c, nil
 }
 
-// errSurroundings is an address that nothing is sent to.
-var errSurroundings = errors.New("the address is link-local, multicast or unspecified; nothing is sent there")
+// surroundings reports whether an address only ever names what is around a machine.
+func surroundings(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified()
+}
 
 // dial connects. The address is looked at after names were resolved, so that a name cannot lead elsewhere later.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -77,9 +80,8 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 		if err != nil {
 			return fmt.Errorf("connect to %q: %w", resolved, err)
 		}
-		switch a := at.Addr().Unmap(); {
-		case a.IsLinkLocalUnicast(), a.IsMulticast(), a.IsUnspecified():
-			return errSurroundings
+		if surroundings(at.Addr()) {
+			return errors.New("the address is link-local, multicast or unspecified; nothing is sent there")
 		}
 		return nil
 	}}
@@ -112,7 +114,7 @@ func checkURL(field, text string, secret bool) (string, error) {
 	case u.Scheme != "https" && u.Scheme != "http":
 		return refuse("has the scheme %q; use https", u.Scheme)
 	}
-	if a, err := netip.ParseAddr(u.Hostname()); err == nil && (a.Unmap().IsLinkLocalUnicast() || a.IsMulticast() || a.Unmap().IsUnspecified()) {
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil && surroundings(a) {
 		return refuse("is link-local, multicast or unspecified; nothing is sent there")
 	}
 	return text, nil
