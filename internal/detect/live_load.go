@@ -103,7 +103,7 @@ func (c *course) recall(ctx context.Context, from time.Time) error {
 	slices.SortFunc(c.lessons, func(a, b Lesson) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Number, b.Number)) })
 
 	const page = 5000
-	s := Stretch{After: Place{At: from, Seq: math.MaxInt64}, Until: c.now().Add(time.Hour + c.l.Lateness), UpTo: c.cursor}
+	s := Stretch{After: Place{At: from, Seq: math.MaxInt64}, Until: end(), UpTo: c.cursor}
 	var all []SignalTime
 	for {
 		times, err := c.l.Store.SignalTimes(ctx, c.account, s, page)
@@ -130,6 +130,9 @@ func (c *course) recall(ctx context.Context, from time.Time) error {
 	return nil
 }
 
+// end is a time that nothing happens after.
+func end() time.Time { return time.Unix(1<<40, 0) }
+
 // poll looks for rules that have changed and findings that were judged, now and then.
 func (c *course) poll(ctx context.Context) error {
 	if c.now().Before(c.polled.Add(c.l.Pace.Poll)) {
@@ -145,7 +148,7 @@ func (c *course) poll(ctx context.Context) error {
 			return err
 		}
 	}
-	lessons, err := c.l.Store.Lessons(ctx, c.account, time.Unix(1<<40, 0)) // none is applied so late: the new ones
+	lessons, err := c.l.Store.Lessons(ctx, c.account, end()) // none is applied so late: the new ones
 	if err != nil {
 		return err
 	}

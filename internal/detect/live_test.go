@@ -90,6 +90,15 @@ func (d *desk) standing() (lines []string) {
 	return lines
 }
 
+func (d *desk) withdrawn() (n int) {
+	for _, k := range d.findings {
+		if k.withdrawn {
+			n++
+		}
+	}
+	return n
+}
+
 // byEmail matches people by address.
 type byEmail map[string]string
 
@@ -156,11 +165,7 @@ func TestLiveOrder(t *testing.T) {
 		if diff := cmp.Diff(want, store.standing()); diff != "" {
 			t.Fatalf("seed %d (-run +live):\n%s", seed, diff)
 		}
-		for _, k := range store.findings {
-			if k.withdrawn {
-				withdrawn++
-			}
-		}
+		withdrawn += store.withdrawn()
 		late += store.state.Late
 		if store.state.Cursor != int64(len(events)) || store.written == 0 {
 			t.Fatalf("seed %d: the cursor is %d of %d, %d checkpoints", seed, store.state.Cursor, len(events), store.written)
