@@ -201,6 +201,9 @@ func (g Guard) tightened(t Tighter) Guard {
 		g.MaxEventAge = min(g.MaxEventAge, t.MaxEventAge)
 	}
 	g.MinTrust = max(g.MinTrust, t.MinTrust)
+	if t.MaxShare > 0 {
+		g.MaxShare = min(g.MaxShare, t.MaxShare)
+	}
 	return g
 }
 

@@ -1,7 +1,6 @@
 package respond
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -217,17 +216,15 @@ func (s *Service) ready(ctx context.Context, accountID string, p *Playbook) erro
 	if err != nil {
 		return err
 	}
-	for _, step := range slices.Concat(p.Do, p.OnRelease) {
-		for _, name := range step.To {
-			if !slices.ContainsFunc(channels, func(c Channel) bool { return c.Name == name }) {
-				return problem.InField("mode", "the playbook %s names the channel %q, which is not set up; set it up before the playbook is enforced", cmp.Or(p.Name, "?"), name)
-			}
-		}
-		for _, name := range step.Targets {
-			if name != LocalTarget && !slices.ContainsFunc(targets, func(t TargetSetup) bool { return t.Name == name }) {
-				return problem.InField("mode", "the playbook %s names the target %q, which is not set up; set it up before the playbook is enforced", cmp.Or(p.Name, "?"), name)
-			}
-		}
+	known := Known{Targets: []string{}, Channels: []string{}}
+	for _, c := range channels {
+		known.Channels = append(known.Channels, c.Name)
+	}
+	for _, t := range targets {
+		known.Targets = append(known.Targets, t.Name)
+	}
+	if err := CheckPlaybooks([]*Playbook{p}, known); err != nil {
+		return problem.InField("mode", "the playbook names what is not set up, and could not do its work: %s", err)
 	}
 	return nil
 }
