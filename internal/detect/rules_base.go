@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
 	"strings"
 	"time"
@@ -71,6 +72,21 @@ func readBase(pack, dir fs.FS) (*ruleBase, error) {
 	m := newModel(b, book{})
 	b.rules, b.faults = m.rules, append(b.faults, m.faults...).sorted()
 	return b, nil
+}
+
+// RuleFolder opens the folder of the server for RulesConfig.Dir; nil for no path.
+func RuleFolder(path string) (fs.FS, error) {
+	if path == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = errors.New("it is not a folder")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the folder of rules %s: %w", path, err)
+	}
+	return os.DirFS(path), nil
 }
 
 // fileState tells one state of a folder from another without reading its files.

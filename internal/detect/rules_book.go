@@ -158,7 +158,7 @@ func (s Setting) words() string {
 		parts = append(parts, fmt.Sprintf("threshold %d", *s.Threshold))
 	}
 	if s.Timespan != nil {
-		parts = append(parts, "timespan "+spanText(*s.Timespan))
+		parts = append(parts, "timespan "+FormatTimespan(*s.Timespan))
 	}
 	if len(parts) == 0 {
 		return "as it is written"
@@ -166,8 +166,8 @@ func (s Setting) words() string {
 	return strings.Join(parts, ", ")
 }
 
-// spanText is a timespan as a rule would have it, such as 15m.
-func spanText(d time.Duration) string {
+// FormatTimespan is a timespan as a rule would have it, such as 15m.
+func FormatTimespan(d time.Duration) string {
 	for _, u := range []struct {
 		length time.Duration
 		unit   string
