@@ -134,7 +134,7 @@ func sendTeams(ctx context.Context, out outgoing) *SendError {
 
 func teamsBody(n notice) object {
 	run := func(s string, bold bool) object {
-		r := object{"type": "TextRun", "text": s}
+		r := object{"type": "TextRun", "text": cardText(s)}
 		if bold {
 			r["weight"] = "Bolder"
 		}

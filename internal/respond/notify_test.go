@@ -32,6 +32,7 @@ func hostile() map[string]string {
 		"encoded":     "=?utf-8?B?RXZpbA==?= =?utf-8?Q?=0D=0ABcc:_x@example.org?=",
 		"bidi":        "Mira \u202eevil\u202c \u2066x\u2069 \u200f\u061c",
 		"rtl":         "\u05de\u05d9\u05e8\u05d4 (1)",
+		"function":    "at {{DATE(2026-11-24T12:00:00Z, SHORT)}} {{{{TIME(2026-11-24T12:00:00Z)}} ${x}",
 		"control":     "\x00\x07\x1b[31mred\x7f\u0085\u2028\u2029\ufeff",
 		"not_utf8":    "Mira \xff\xfe\xc3\x28",
 		"marks":       "Z" + strings.Repeat("\u0335\u0489", 200),
@@ -190,7 +191,11 @@ func inTeams(t *testing.T, n notice) {
 	body := again(t, teamsBody(n))
 	walk(body, func(o map[string]any) {
 		switch o["type"] {
-		case "TextRun", "RichTextBlock", "AdaptiveCard", "message", nil:
+		case "TextRun":
+			if text, _ := o["text"].(string); strings.Contains(text, "{{") {
+				t.Errorf("teams: a function is left in %q", text)
+			}
+		case "RichTextBlock", "AdaptiveCard", "message", nil:
 		case "Action.OpenUrl":
 			if !slices.Contains(n.Links, link{o["title"].(string), o["url"].(string)}) {
 				t.Errorf("teams: a link of nobody: %v", o)

@@ -127,7 +127,7 @@ type remote struct {
 	proxy  *httptest.Server
 }
 
-func newRemote(t *testing.T) *remote {
+func newRemote(t testing.TB) *remote {
 	t.Helper()
 	settings := servertest.Certificate(t)
 	ca, err := os.ReadFile(settings["tls.cert_file"])
@@ -163,7 +163,7 @@ func (r *remote) breaks(f func(w http.ResponseWriter, r *http.Request, next http
 }
 
 // target adds a target under the name and opens it.
-func (r *remote) target(t *testing.T, name, base string, cred oauth.Credentials) respond.Target {
+func (r *remote) target(t testing.TB, name, base string, cred oauth.Credentials) respond.Target {
 	t.Helper()
 	c := respond.TargetConfig{BaseURL: base, AccountID: r.Account.ID, ClientID: cred.Client.ID}
 	if strings.HasPrefix(base, "https") {
