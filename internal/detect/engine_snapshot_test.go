@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,4 +125,104 @@ func TestSnapshot(t *testing.T) {
 	if restored < 100 {
 		t.Errorf("restored %d times; the test tests too little", restored)
 	}
+}
+
+// TestRestoreRefuses is what no Snapshot gave.
+func TestRestoreRefuses(t *testing.T) {
+	set := compile(t, several, nil)
+	x := newEngine(t, set, detect.NewVersions())
+	events := story(newDice(1), 100)
+	for i := range events {
+		if _, err := x.Take(&events[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := snapshotOf(t, x)
+	for name, snapshot := range map[string][]byte{
+		"nothing": nil, "version": {9}, "longer": append(bytes.Clone(whole), 0), "cut": whole[:len(whole)-1], "half": whole[:len(whole)/2],
+	} {
+		if err := x.Restore(snapshot); err == nil {
+			t.Errorf("%s is restored", name)
+		}
+	}
+	if !bytes.Equal(whole, snapshotOf(t, x)) {
+		t.Error("what is refused has changed the engine")
+	}
+}
+
+// TestRestoreOtherRules is that what belongs to rules that have changed is dropped, and the rest kept, whatever
+// the order of the rules.
+func TestRestoreOtherRules(t *testing.T) {
+	documents := strings.Split(several, "---\n")
+	slices.Reverse(documents)
+	for i, d := range documents {
+		documents[i] = strings.TrimSuffix(d, "\n") + "\n"
+	}
+	other := compile(t, strings.Replace(strings.Join(documents, "---\n"), "condition: {gte: 3}", "condition: {gte: 2}", 1), nil)
+	m := detect.NewVersions()
+	x := newEngine(t, compile(t, several, nil), m)
+	events := append(habits("ann@example.com", 20), burst()...)
+	half := len(events) - 2
+	for i := range events[:half] {
+		if _, err := x.Take(&events[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	y := newEngine(t, other, m)
+	if err := y.Restore(snapshotOf(t, x)); err != nil {
+		t.Fatal(err)
+	}
+	var found []detect.Found
+	for res, err := range y.Run(t.Context(), slices.Values(events[half:])) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, res.Ended...)
+	}
+	detect.OrderFound(found)
+	got := plain(found)
+	want := []string{ // many has no events from before, so there is nothing to be followed by a success
+		"failure ann@example.com 203.0.113.5 09:00:00+2m0s x4 [f0 f1 f2 f3] ",
+		"new_address ann@example.com 203.0.113.5 09:00:00+5m0s x5 [f0 f1 f2 f3 in] ",
+		"two ann@example.com 203.0.113.5 09:00:40+1m20s x2 [f0 f1 f2 f3] ",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
+// FuzzRestore is that no text does worse than an error, and that what is restored is written the same again.
+func FuzzRestore(f *testing.F) {
+	set := compile(f, several, nil)
+	x := newEngine(f, set, detect.NewVersions())
+	events := story(newDice(2), 60)
+	for i := range events {
+		if i%20 == 0 {
+			f.Add(snapshotOf(f, x))
+		}
+		if _, err := x.Take(&events[i]); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(snapshotOf(f, x))
+	f.Fuzz(func(t *testing.T, snapshot []byte) {
+		x := newEngine(t, set, detect.NewVersions())
+		if x.Restore(snapshot) != nil {
+			return
+		}
+		first := snapshotOf(t, x)
+		if err := x.Restore(first); err != nil {
+			t.Fatalf("what was written is not restored: %v", err)
+		}
+		if !bytes.Equal(first, snapshotOf(t, x)) {
+			t.Error("what was restored is written in another way")
+		}
+		late := signIn("last", "a@example.com", monday().AddDate(0, 0, 2))
+		if _, err := x.Take(&late); err != nil {
+			t.Error(err)
+		}
+		if _, err := x.Finish(); err != nil {
+			t.Error(err)
+		}
+	})
 }
