@@ -103,6 +103,9 @@ func (r *playbookReader) fact(v *yaml.Node, what, kind string) any {
 		x = s
 	}
 	if err != nil {
+		if kind == "a time" {
+			kind += " such as 2026-01-14T10:00:00Z"
+		}
 		r.Bad(v, "%s is %s; it must be %s", what, detect.Shown(s), kind)
 		return nil
 	}
@@ -117,6 +120,10 @@ func (r *playbookReader) fact(v *yaml.Node, what, kind string) any {
 func (r *playbookReader) caseUser(v *yaml.Node, g *Given) {
 	if v.Kind == yaml.ScalarNode && v.Value == "nobody" {
 		g.Nobody = true
+		return
+	}
+	if v.Kind != yaml.MappingNode {
+		r.Bad(v, "user must be keys with values, or the word nobody")
 		return
 	}
 	types := caseTypes("user", "matched")
@@ -233,9 +240,9 @@ func (r *playbookReader) expected(v *yaml.Node, e *Expected) {
 	switch {
 	case at["code"] != nil && at["stops_at"] == nil && at["holds_at"] == nil:
 		r.Bad(at["code"], "code goes with stops_at or holds_at: it is that of the check")
-	case e.Stops == CheckWhen && p.When.String() == "":
+	case e.Stops == CheckWhen && r.at["when"] == nil:
 		r.Bad(at["stops_at"], "the playbook has no when, so nothing stops there")
-	case e.Stops == CheckDedupe && p.Dedupe.Window == 0:
+	case e.Stops == CheckDedupe && r.at["dedupe"] == nil:
 		r.Bad(at["stops_at"], "the playbook has no dedupe, so nothing stops there")
 	case e.Asks != "" && (p.Approval == nil || p.Approval.Order != e.Asks):
 		r.Bad(at["asks"], "the playbook has no approval of that order")

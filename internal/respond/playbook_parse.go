@@ -50,7 +50,8 @@ func ParsePlaybooks(file string, text []byte) ([]*Playbook, error) {
 type playbookReader struct {
 	*detect.YAML
 	p     *Playbook
-	steps map[*Step]*yaml.Node // where a step begins
+	at    map[string]*yaml.Node // the keys of the document
+	steps map[*Step]*yaml.Node  // where a step begins
 }
 
 // readers read the values of the keys of a mapping.
@@ -102,7 +103,8 @@ func (r *playbookReader) playbook(doc *yaml.Node) {
 	if doc.Kind != yaml.MappingNode {
 		return
 	}
-	r.combinations(doc, at)
+	r.at = at
+	r.combinations()
 	if at["tests"] != nil {
 		for i := 0; i+1 < len(doc.Content); i += 2 {
 			if doc.Content[i] == at["tests"] {

@@ -115,7 +115,7 @@ func (r *playbookReader) askPerson(v *yaml.Node, s *Step) {
 
 func (r *playbookReader) notify(v *yaml.Node, s *Step) {
 	r.read(v, "notify", readers{
-		"to": func(v *yaml.Node) { s.To = r.channels(v, "notify.to") },
+		"to":       func(v *yaml.Node) { s.To = r.channels(v, "notify.to") },
 		"template": func(v *yaml.Node) { s.Template = r.OneOf(v, "notify.template", playbookTemplates()) },
 	}, "template")
 }
@@ -154,8 +154,8 @@ func empty(v *yaml.Node) bool {
 }
 
 // combinations refuses what is right piece by piece and makes no sense together.
-func (r *playbookReader) combinations(doc *yaml.Node, at map[string]*yaml.Node) {
-	p := r.p
+func (r *playbookReader) combinations() {
+	p, at := r.p, r.at
 	r.order(p)
 	acts := p.Has(StepSuspend) || p.Has(StepEndSessions)
 	if a := p.Approval; a != nil {
