@@ -88,7 +88,7 @@ func lessons() map[string]lesson {
 				"holdfast events-token rotate-key",
 				"holdfast events-token rotate-key --revoke-tokens",
 			}},
-		"source add": {`Sources of the kinds events-api and okta (with --base-url) are asked, with the token that standard input holds. To the others events are sent, signed with a secret that is shown this once; for okta without --base-url it is what an event hook sends as its Authorization header. local is the account's own feed. docs/events/intake.md tells how to send.`,
+		"source add": {`Sources of the kinds events-api and okta (with --base-url) are asked, with the token that standard input holds. To the others events are sent, signed with a secret that is shown this once; for okta without --base-url it is what an event hook sends as its Authorization header. The account's own feed is a source already. docs/events/intake.md tells how to send.`,
 			[]string{
 				"holdfast source add --kind events-api --name 'Company cloud' --base-url eu --token-stdin < token",
 				"holdfast source add --kind events-api --name Branch --base-url https://holdfast.branch.example:8443 --ca-file branch.pem --since 72h --token-stdin < token",
@@ -231,6 +231,83 @@ Every line is checked before anything happens, and each one that is refused is r
 				"holdfast rule list",
 				"holdfast rule list --rules ./rules --json",
 				"holdfast rule list --rules pack --rules ./rules",
+				"holdfast rule list --account ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+			}},
+		"rule show": {`Shows level, threshold and exceptions as the account has set them, and the text as it is written.`,
+			[]string{
+				"holdfast rule show spray_by_address",
+				"holdfast rule show spray_by_address --json",
+			}},
+		"rule save": {`Stores a rule file for the account: one rule, or a correlation and the rules that it is made of. The name is that of its first rule that no other one of the file uses; a rule of that name is replaced. Names and IDs of other rules are refused. A rule with a fault is refused with all its faults. The server runs it within seconds.`,
+			[]string{
+				"holdfast rule save night.yml --reason 'asked for by the night shift'",
+				"holdfast rule save - < night.yml",
+			}},
+		"rule remove": {`Only rules of the account's own can be removed; others are switched off with disable. Settings and exceptions of the rule go with it. rule history has its last text.`,
+			[]string{
+				"holdfast rule remove night_sign_in --reason 'nobody looked at it'",
+			}},
+		"rule enable": {`What happened while it was off is not looked at again.`,
+			[]string{
+				"holdfast rule enable slow_spray",
+			}},
+		"rule disable": {`A rule that is off finds nothing. Correlations that use it go on, and what is a part of the rule alone does not become a rule by itself.`,
+			[]string{
+				"holdfast rule disable slow_spray --reason 'the kiosk in the hall sets it off'",
+			}},
+		"rule tune": {`Sets a rule otherwise than it is written; what is not named stays. A rule on single events has a level only. The rule's window begins anew.`,
+			[]string{
+				"holdfast rule tune spray_by_address --threshold 20 --timespan 30m",
+				"holdfast rule tune first_time_anonymous --level low --reason 'many of us use a VPN'",
+				"holdfast rule tune spray_by_address --reset",
+			}},
+		"rule except add": {`An exception on a rule is about what that rule finds by itself. An exception on a correlation is about the events that enter it; other correlations of the same events are not touched. It ends by the time of events, so nobody has to take it back.`,
+			[]string{
+				"holdfast rule except add impossible_travel --field user.email_addr --value mira@example.org --until 30d --reason 'travels with two phones'",
+				"holdfast rule except add spray_by_address --field src_endpoint.ip --value '%corp_egress%' --reason 'the office is one address'",
+			}},
+		"rule except list": {`Exceptions that are over are listed, too, until they are removed.`,
+			[]string{
+				"holdfast rule except list",
+				"holdfast rule except list impossible_travel --json",
+			}},
+		"rule except remove": {`The rule finds such events again from now on.`,
+			[]string{
+				"holdfast rule except remove ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+			}},
+		"rule history": {`Each change has a revision; with --json, what it was before and after.`,
+			[]string{
+				"holdfast rule history",
+				"holdfast rule history spray_by_address --json",
+				"holdfast rule history --list corp_egress",
+			}},
+		"rule try": {`Runs the account's stored events through all its rules, in memory, with this one as it is, as the flags set it, or as the file has it, and prints what it finds. A rule that is off is tried as well. Nothing is changed.`,
+			[]string{
+				"holdfast rule try spray_by_address --threshold 8 --from 7d",
+				"holdfast rule try --file night.yml --json",
+			}},
+		"rule-list list": {`Lists are named by rules and exceptions as %NAME%. Some come with Holdfast; an account can extend them, replace them, and make others.`,
+			[]string{
+				"holdfast rule-list list",
+			}},
+		"rule-list show": {`Shows the entries that count for the account, each with its end and its note.`,
+			[]string{
+				"holdfast rule-list show sanctioned",
+			}},
+		"rule-list set": {`The account's list takes the place of the one of this name that comes with Holdfast, or, with --extend, counts beside it.`,
+			[]string{
+				"holdfast rule-list set corp_egress 192.0.2.0/24 2001:db8::/32",
+				"holdfast rule-list set contractors --file contractors.txt",
+				"holdfast rule-list set sanctioned BY --extend",
+			}},
+		"rule-list add": {`A list that does not exist yet is made; one that comes with Holdfast is extended. An entry with an end stops to count by the time of events.`,
+			[]string{
+				"holdfast rule-list add corp_egress 198.51.100.0/24 --note 'office in Porto' --until 2027-01-31",
+			}},
+		"rule-list remove": {`Entries that come with Holdfast cannot be taken out one by one: write the list anew with set. A list that rules need stays (exit code 3).`,
+			[]string{
+				"holdfast rule-list remove corp_egress 198.51.100.0/24",
+				"holdfast rule-list remove contractors",
 			}},
 		"rule check": {`Reads rules strictly: an unknown key, a search that is not used, a field that events do not have, a condition that always holds are faults, since such a rule would be silent where its author expects it to speak. The exit code is 1 if there is a fault. What is doubtful is said as well. docs/events/features.md lists what rules can ask for beyond the event.`,
 			[]string{

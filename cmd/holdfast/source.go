@@ -23,13 +23,13 @@ type sourceCmd struct {
 	Rotate sourceRotateCmd `cmd:"" help:"Make a new secret, or give another token."`
 	Pause  sourcePauseCmd  `cmd:"" help:"Stop asking a source, and hearing it."`
 	Resume sourceResumeCmd `cmd:"" help:"Go on from where a source was paused."`
-	Remove sourceRemoveCmd `cmd:"" help:"Forget a source; its events stay."`
+	Remove sourceRemoveCmd `cmd:"" help:"Forget a source; its events stay. That of the account itself can only be paused."`
 	Alias  sourceAliasCmd  `cmd:"" help:"Say by which names other systems call people."`
 }
 
 type sourceAddCmd struct {
 	accountFlag
-	Kind       string        `required:"" complete:"events-api okta local 1password entra ocsf" help:"Kind of the source: events-api, okta, local, 1password, entra or ocsf."`
+	Kind       string        `required:"" complete:"events-api okta 1password entra ocsf" help:"Kind of the source: events-api, okta, 1password, entra or ocsf."`
 	Name       string        `required:"" help:"Name of the source, such as that of the system which its events come from."`
 	BaseURL    string        `name:"base-url" placeholder:"URL" help:"Where to ask: https address of a server, or one of 1Password's regions: us, ca, eu, enterprise."`
 	CAFile     string        `name:"ca-file" type:"path" placeholder:"FILE" complete:"file" help:"Certificates in PEM that are trusted there, and no others."`

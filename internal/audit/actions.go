@@ -90,6 +90,8 @@ const (
 	RecoveryCodesSet Action = "recovery_codes.set"
 	PolicySet        Action = "policy.set" // how people of the account may sign in
 
+	FindingJudge Action = "finding.judge" // a person says whether a finding is harmless
+
 	CaseOpen   Action = "case.open"
 	CaseClose  Action = "case.close"
 	CaseUpdate Action = "case.update" // given to somebody, commented on, or its hold is kept

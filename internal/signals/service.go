@@ -64,6 +64,9 @@ func (s *Intake) Add(ctx context.Context, accountID string, n NewSource, by audi
 	if err != nil {
 		return Made{}, err
 	}
+	if n.Kind == KindLocal {
+		return Made{}, ErrOwnSource()
+	}
 	name, err := checkName(n.Name)
 	if err != nil {
 		return Made{}, err
@@ -252,7 +255,7 @@ func (s *Intake) Resume(ctx context.Context, accountID, id string, by audit.Entr
 	return x, err
 }
 
-// Remove forgets a source with its secret. Its events stay.
+// Remove forgets a source with its secret. Its events stay. The account's own feed is not removed.
 func (s *Intake) Remove(ctx context.Context, accountID, id string, by audit.Entry) error {
 	err := s.Store.RemoveSource(ctx, accountID, id, by.For(audit.SourceRemove, Setup{ID: id}.Target()))
 	s.changed()

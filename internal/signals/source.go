@@ -151,15 +151,12 @@ type Batch struct {
 
 // Feed is the account's own feed.
 type Feed interface {
-	// Streams lists what can be read.
-	Streams() []string
-	// Read gives events after the number as the Events API has them, at most limit, and the number to go
-	// on from, which may be higher than before even if there are none.
-	Read(ctx context.Context, accountID, stream string, after int64, limit int) (lines [][]byte, last int64, err error)
-	// Wait returns once the stream has something after the number, or with the context's error.
-	Wait(ctx context.Context, accountID, stream string, after int64) error
-	// After is the number behind which everything is that happened from the time on.
-	After(ctx context.Context, accountID, stream string, from time.Time) (int64, error)
+	// Read gives events after the cursor as the Events API has them, in the order in which they happened, at most
+	// limit, and the cursor to go on from, which may be another one even if there are none. The empty cursor is
+	// before all that happened from the time on.
+	Read(ctx context.Context, accountID, cursor string, from time.Time, limit int) (lines [][]byte, next string, err error)
+	// Wait returns once there is something after a cursor that Read gave, or with the context's error.
+	Wait(ctx context.Context, accountID, cursor string) error
 }
 
 // revoked is an error after which asking again is of no use until a person has done something.

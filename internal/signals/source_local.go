@@ -2,15 +2,31 @@ package signals
 
 import (
 	"context"
-	"fmt"
-	"strconv"
+	"time"
 
 	"holdfast/internal/problem"
 	"holdfast/internal/seal"
 )
 
-// local reads the account's own feed, in process. Its events go the way of those of another Holdfast.
+// local reads the account's own feed, in process. Its events go the way of those of another Holdfast. Every
+// account has one such source from the beginning.
 type local struct{}
+
+// LocalID is the id of the source that is the account's own feed.
+const LocalID = "local"
+
+// OwnSource is the source that a new account begins with: all that happens in it, from the beginning.
+func OwnSource(accountID string, now time.Time, by string) Setup {
+	return Setup{
+		AccountID: accountID, ID: LocalID, Kind: KindLocal, Name: "This account", State: Active, Revision: 1,
+		CreatedAt: now.UTC().Truncate(time.Microsecond), CreatedBy: by,
+	}
+}
+
+// ErrOwnSource is the answer to who wants to add the account's own feed, or to remove it.
+func ErrOwnSource() *problem.Error {
+	return problem.New(problem.Conflict, "the account's own feed is a source of every account, called %q when it was made; it can be paused, neither added nor removed", "This account")
+}
 
 func (local) Kind() Kind        { return KindLocal }
 func (local) Format() string    { return OnePassword }
@@ -30,41 +46,30 @@ func (local) Check(c *Config, token seal.Secret) error {
 // localPage is how many events are taken at once.
 const localPage = 1000
 
-// Pull follows each stream.
-func (local) Pull(ctx context.Context, l *Live) error {
-	return l.each(ctx, l.Feed.Streams(), func(ctx context.Context, stream string) error {
-		after, err := l.begin(ctx, stream)
-		for first := true; err == nil; first = false {
-			var lines [][]byte
-			var last int64
-			if lines, last, err = l.Feed.Read(ctx, l.Setup.AccountID, stream, after, localPage); err != nil {
-				break
-			}
-			if first || last > after { // at first also if there is nothing: it went well
-				if err = l.take(ctx, Batch{Stream: stream, Lines: lines, Cursor: strconv.FormatInt(last, 10)}); err != nil {
-					break
-				}
-			}
-			if last > after {
-				after = last
-				continue
-			}
-			err = l.Feed.Wait(ctx, l.Setup.AccountID, stream, after)
-		}
-		return err
-	})
-}
+// ownStream is the one stream of the account's own feed.
+const ownStream = "feed"
 
-// begin is the number after which the stream is read.
-func (l *Live) begin(ctx context.Context, stream string) (int64, error) {
-	if cursor := l.cursors[stream]; cursor != "" {
-		n, err := strconv.ParseInt(cursor, 10, 64)
+// Pull follows the feed.
+func (local) Pull(ctx context.Context, l *Live) error {
+	cursor := l.cursors[ownStream]
+	for first := true; ; first = false {
+		lines, next, err := l.Feed.Read(ctx, l.Setup.AccountID, cursor, l.Setup.Config.Since, localPage)
 		if err != nil {
-			return 0, fmt.Errorf("the cursor of %s is no number: %w", stream, err)
+			return err
 		}
-		return n, nil
+		if first || len(lines) > 0 { // at first also if there is nothing: it went well
+			if err := l.take(ctx, Batch{Stream: ownStream, Lines: lines, Cursor: next}); err != nil {
+				return err
+			}
+		}
+		if next != cursor {
+			cursor = next
+			continue
+		}
+		if err := l.Feed.Wait(ctx, l.Setup.AccountID, cursor); err != nil {
+			return err
+		}
 	}
-	return l.Feed.After(ctx, l.Setup.AccountID, stream, l.Setup.Config.Since)
 }
 
 // Test reads nothing: the feed is in the same database.

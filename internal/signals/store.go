@@ -23,7 +23,7 @@ type Store interface {
 	// ChangeSource reads, changes and writes a source, and makes its revision grow. What change refuses with a
 	// problem is refused.
 	ChangeSource(ctx context.Context, accountID, id string, change func(*Setup) error, by audit.Entry) (Setup, error)
-	// RemoveSource removes a source with its cursors. Its events stay.
+	// RemoveSource removes a source with its cursors. Its events stay. The account's own feed stays: ErrOwnSource.
 	RemoveSource(ctx context.Context, accountID, id string, by audit.Entry) error
 
 	// LeaseSource makes the holder the one process that asks the source until then, unless another one is, or

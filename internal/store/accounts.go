@@ -11,6 +11,7 @@ import (
 	"holdfast/internal/directory"
 	"holdfast/internal/problem"
 	"holdfast/internal/seal"
+	"holdfast/internal/signals"
 )
 
 var _ directory.Store = (*DB)(nil)
@@ -24,6 +25,9 @@ func (db *DB) CreateAccount(ctx context.Context, n directory.NewAccount, by audi
 		a = directory.Account{ID: id, Name: n.Name, CreatedAt: tx.now}
 		if _, err := tx.exec("INSERT INTO accounts (id, name, created_at) VALUES ($1, $2, $3)", a.ID, a.Name, tx.now.UnixMicro()); err != nil {
 			return fmt.Errorf("insert account: %w", err)
+		}
+		if err := tx.insertSource(signals.OwnSource(id, tx.now, by.Actor)); err != nil {
+			return err
 		}
 		owners := ""
 		for _, g := range directory.BuiltIn() {

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"time"
 
 	"holdfast/internal/audit"
 	"holdfast/internal/problem"
@@ -19,37 +20,63 @@ func (tx *Tx) append(account string, e audit.Entry) error {
 	if err != nil {
 		return err
 	}
-	l := head.Next(e, tx.now)
+	now, err := tx.tick(account)
+	if err != nil {
+		return err
+	}
+	l := head.Next(e, now)
 	tx.links = append(tx.links, l)
 	tx.heads[account] = l.Head()
 	return nil
+}
+
+// tick is a time that is later than those of all events and links of the account, in this transaction and
+// before it: now, or a microsecond after the last one. So all that happens in an account is in one order of
+// time, which is that of commit. Whoever adds an event appends a link in the same unit, so the last link is the
+// last of all. If that is far ahead, a clock was wrong: the account's time goes back rather than stand still.
+func (tx *Tx) tick(account string) (time.Time, error) {
+	if _, err := tx.head(account); err != nil {
+		return time.Time{}, err
+	}
+	now := tx.now.Truncate(time.Microsecond)
+	if last := tx.chains[account].last; !now.After(last) && last.Sub(now) <= clocksApart {
+		now = last.Add(time.Microsecond)
+	}
+	tx.chains[account].last = now
+	return now, nil
+}
+
+// chain is the end of an account's chain, as it was before the transaction.
+type chain struct {
+	head audit.Head
+	last time.Time // of all that has a time in the account, in the transaction, too
 }
 
 func (tx *Tx) head(account string) (audit.Head, error) {
 	if h, ok := tx.heads[account]; ok {
 		return h, nil
 	}
+	if c, ok := tx.chains[account]; ok {
+		return c.head, nil
+	}
 	if err := tx.lock(account); err != nil {
 		return audit.Head{}, err
 	}
-	return scanHead(account, tx.row(headQuery, account))
-}
-
-const headQuery = "SELECT seq, hash FROM audit_heads WHERE account_id = $1"
-
-func scanHead(account string, row scanner) (audit.Head, error) {
-	h := audit.Head{AccountID: account}
+	c := &chain{head: audit.Head{AccountID: account}}
 	var hash []byte
-	err := row.Scan(&h.Seq, &hash)
-	if errors.Is(err, sql.ErrNoRows) {
-		return h, nil
+	var last sql.NullInt64
+	err := tx.row(headQuery, account).Scan(&c.head.Seq, &hash, &last)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return audit.Head{}, fmt.Errorf("read audit head of %q: %w", account, err)
 	}
-	if err != nil {
-		return h, fmt.Errorf("read audit head of %q: %w", account, err)
-	}
-	copy(h.Hash[:], hash)
-	return h, nil
+	copy(c.head.Hash[:], hash)
+	c.last = at(last)
+	tx.chains[account] = c
+	return c.head, nil
 }
+
+const headQuery = `SELECT h.seq, h.hash, l.at FROM audit_heads h LEFT JOIN audit_links l ON l.account_id = h.account_id AND l.seq = h.seq
+	WHERE h.account_id = $1`
 
 const macPurpose = "audit head"
 

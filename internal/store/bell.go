@@ -73,19 +73,41 @@ func (db *DB) WaitEvents(ctx context.Context, accountID string, s feed.Stream, a
 	return db.await(ctx, accountID, "SELECT seq FROM "+table+" WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT 1", after)
 }
 
-// await returns once the query, which asks for the account's first event after the number, finds one.
-func (db *DB) await(ctx context.Context, accountID, query string, after int64) error {
+// FeedEnds are the numbers of the account's last event of each stream, 0 without any, all as of one moment.
+func (db *DB) FeedEnds(ctx context.Context, accountID string) (map[feed.Stream]int64, error) {
+	var attempts, usages, audited int64
+	err := db.get(ctx, feedEnds, []any{accountID}, &attempts, &usages, &audited)
+	if err != nil {
+		return nil, fmt.Errorf("read the ends of the streams of %q: %w", accountID, err)
+	}
+	return map[feed.Stream]int64{feed.SignInAttempts: attempts, feed.ItemUsages: usages, feed.AuditEvents: audited}, nil
+}
+
+const feedEnds = `SELECT COALESCE((SELECT seq FROM signin_attempts WHERE account_id = $1 ORDER BY seq DESC LIMIT 1), 0),
+	COALESCE((SELECT seq FROM item_usages WHERE account_id = $1 ORDER BY seq DESC LIMIT 1), 0),
+	COALESCE((SELECT seq FROM audit_links WHERE account_id = $1 ORDER BY seq DESC LIMIT 1), 0)`
+
+// WaitFeed returns once one of the account's streams has an event after the number, or with the context's error.
+func (db *DB) WaitFeed(ctx context.Context, accountID string, after map[feed.Stream]int64) error {
+	return db.await(ctx, accountID, `SELECT seq FROM (SELECT 1 AS seq) x WHERE EXISTS (SELECT 1 FROM signin_attempts WHERE account_id = $1 AND seq > $2)
+		OR EXISTS (SELECT 1 FROM item_usages WHERE account_id = $1 AND seq > $3) OR EXISTS (SELECT 1 FROM audit_links WHERE account_id = $1 AND seq > $4)`,
+		after[feed.SignInAttempts], after[feed.ItemUsages], after[feed.AuditEvents])
+}
+
+// await returns once the query, whose first parameter is the account, finds the number of an event.
+func (db *DB) await(ctx context.Context, accountID, query string, after ...any) error {
+	args := append([]any{accountID}, after...)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		heard := db.bells.hear(accountID) // before looking, so that nothing falls in between
 		var seq int64
-		err := db.get(ctx, query, []any{accountID, after}, &seq)
+		err := db.get(ctx, query, args, &seq)
 		if err == nil {
 			return nil
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("look for events after %d: %w", after, err)
+			return fmt.Errorf("look for events after %v: %w", after, err)
 		}
 		select {
 		case <-ctx.Done():

@@ -43,12 +43,20 @@ func eventTable(s feed.Stream) (table, columns string) {
 }
 
 // insertEvent adds an event to the stream of the account, whose lock the transaction has, with the next
-// number. The values are those of the stream's own columns.
+// number and the next time. The values are those of the stream's own columns behind the time. The unit must
+// append an entry to the account's chain afterwards: see [Tx.tick].
 func (tx *Tx) insertEvent(s feed.Stream, accountID string, c origin.Client, l origin.Location, values ...any) error {
+	now := tx.now
+	if accountID != "" { // else it is nobody's, and no reader's
+		var err error
+		if now, err = tx.tick(accountID); err != nil {
+			return err
+		}
+	}
 	table, columns := eventTable(s)
 	query := "INSERT INTO " + table + " (account_id, seq, " + columns + ", " + originColumns + ") VALUES ($1, COALESCE((SELECT seq FROM " + table +
-		" WHERE account_id = $1 AND seq > 0 ORDER BY seq DESC LIMIT 1), 0) + 1, " + placeholders(2, len(values)+originWidth) + ")"
-	args := append(append(make([]any, 0, 1+len(values)+originWidth), accountID), values...)
+		" WHERE account_id = $1 AND seq > 0 ORDER BY seq DESC LIMIT 1), 0) + 1, " + placeholders(2, 1+len(values)+originWidth) + ")"
+	args := append(append(make([]any, 0, 2+len(values)+originWidth), accountID, now.UnixMicro()), values...)
 	_, err := tx.exec(query, append(args, originValues(c, l)...)...)
 	if err == nil {
 		tx.ring(accountID)

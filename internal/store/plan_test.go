@@ -25,6 +25,7 @@ func (db *DB) CheckSQLitePlans(t *testing.T) {
 		"UPDATE sessions SET idle = CASE",                                    // all of an account, when its policy becomes stricter
 		"FROM accounts ORDER BY",                                             // of an installation
 		"COUNT(*) FROM removed_users",                                        // counts them
+		"FROM audit_heads h LEFT JOIN audit_links l",                         // the head of one account is one row
 		"INDEXED BY users_invited",                                           // an index of the invited alone, in the order of their ids
 		"INDEXED BY holds_newest",                                            // an index of open holds alone, in the order of their times
 		"DELETE FROM groups",                                                 // looks for members that may be left; seldom done

@@ -46,10 +46,6 @@ func sourceValues(x signals.Setup) ([]any, error) {
 
 // CreateSource implements [signals.Store].
 func (db *DB) CreateSource(ctx context.Context, x signals.Setup, by audit.Entry) error {
-	values, err := sourceValues(x)
-	if err != nil {
-		return err
-	}
 	return db.do(ctx, x.AccountID, durable, func(tx *Tx) error {
 		var there int
 		if err := tx.row("SELECT COUNT(*) FROM accounts WHERE id = $1", x.AccountID).Scan(&there); err != nil {
@@ -61,14 +57,25 @@ func (db *DB) CreateSource(ctx context.Context, x signals.Setup, by audit.Entry)
 		if err := tx.freeName(x); err != nil {
 			return err
 		}
-		_, err := tx.exec(`INSERT INTO signal_sources (account_id, id, kind, name, name_key, config, secret, former_secret, former_until, state, revision, last_error,
-			created_at, created_by, events, unmatched, lease_holder, lease_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, 0, '', 0)`,
-			append(append([]any{x.AccountID, x.ID}, values...), x.CreatedAt.UnixMicro(), x.CreatedBy)...)
-		if err != nil {
-			return fmt.Errorf("insert source: %w", err)
+		if err := tx.insertSource(x); err != nil {
+			return err
 		}
 		return tx.append(x.AccountID, by)
 	})
+}
+
+func (tx *Tx) insertSource(x signals.Setup) error {
+	values, err := sourceValues(x)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(`INSERT INTO signal_sources (account_id, id, kind, name, name_key, config, secret, former_secret, former_until, state, revision, last_error,
+		created_at, created_by, events, unmatched, lease_holder, lease_until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, 0, '', 0)`,
+		append(append([]any{x.AccountID, x.ID}, values...), x.CreatedAt.UnixMicro(), x.CreatedBy)...)
+	if err != nil {
+		return fmt.Errorf("insert source: %w", err)
+	}
+	return nil
 }
 
 // freeName refuses a name that another source of the account has.
@@ -161,6 +168,9 @@ func (db *DB) RemoveSource(ctx context.Context, accountID, id string, by audit.E
 		x, err := theSource(id, rows, err)
 		if err != nil {
 			return err
+		}
+		if x.Kind == signals.KindLocal {
+			return signals.ErrOwnSource()
 		}
 		for _, table := range []string{"signal_cursors WHERE account_id = $1 AND source_id = $2", "signal_sources WHERE account_id = $1 AND id = $2"} {
 			if _, err := tx.exec("DELETE FROM "+table, accountID, id); err != nil {

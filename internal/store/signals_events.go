@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -142,25 +143,47 @@ func (tx *Tx) moveCursor(in signals.Addition, added signals.Added) error {
 	return nil
 }
 
+// storedColumns are what collectSignals reads.
+const storedColumns = "seq, source_id, received_at, person_id, matched_by, event, raw"
+
 // Signals implements [signals.Store].
 func (db *DB) Signals(ctx context.Context, accountID string, after int64, limit int) ([]signals.Stored, error) {
-	rows, err := db.query(ctx, "SELECT seq, source_id, person_id, matched_by, event, raw FROM signal_events WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
-		accountID, after, limit)
-	all, err := collect(rows, err, func(r scanner) (s signals.Stored, err error) {
-		var event, raw []byte
-		if err := r.Scan(&s.Seq, &s.SourceID, &s.Match.PersonID, &s.Match.By, &event, &raw); err != nil {
-			return s, err
-		}
-		if s.Event, err = signals.DecodeOCSF(event); err != nil {
-			return s, fmt.Errorf("decode event %d: %w", s.Seq, err)
-		}
-		s.Event.Raw = string(raw)
-		return s, nil
-	})
+	rows, err := db.query(ctx, "SELECT "+storedColumns+" FROM signal_events WHERE account_id = $1 AND seq > $2 ORDER BY seq LIMIT $3", accountID, after, limit)
+	all, err := collectSignals(rows, err, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read events after %d: %w", after, err)
 	}
 	return all, nil
+}
+
+// collectSignals reads at most so many events and closes the rows.
+func collectSignals(rows *sql.Rows, err error, most int) ([]signals.Stored, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []signals.Stored
+	var event sql.RawBytes
+	for rows.Next() {
+		if n := len(all); n == cap(all) {
+			all = slices.Grow(all, max(1, min(most-n, max(16, 3*n))))
+		}
+		all = append(all, signals.Stored{})
+		s := &all[len(all)-1]
+		var received int64
+		if err := rows.Scan(&s.Seq, &s.SourceID, &received, &s.Match.PersonID, &s.Match.By, &event, &s.Event.Raw); err != nil {
+			return nil, err
+		}
+		raw := s.Event.Raw
+		if s.Event, err = signals.DecodeOCSF(event); err != nil {
+			return nil, fmt.Errorf("decode event %d: %w", s.Seq, err)
+		}
+		s.Event.Raw = raw
+		if s.Event.ReceivedAt.IsZero() {
+			s.Event.ReceivedAt = time.UnixMicro(received).UTC()
+		}
+	}
+	return all, asUnavailable(rows.Err())
 }
 
 // WaitSignals implements [signals.Store].

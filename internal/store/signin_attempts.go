@@ -34,13 +34,10 @@ func storable(s string, most int) string {
 	return strings.ToValidUTF8(s, "")
 }
 
+// insertAttempt stores an attempt with a time of the store's: its own was taken before the wait for the lock.
 func (tx *Tx) insertAttempt(a signin.Attempt) error {
-	when := a.At
-	if when.IsZero() {
-		when = tx.now
-	}
 	err := tx.insertEvent(feed.SignInAttempts, a.AccountID, a.Client, a.Location,
-		when.UnixMicro(), cmp.Or(a.ID, seal.NewID()), string(a.Category), string(a.Type), storable(a.Details, mostText), a.SessionID,
+		cmp.Or(a.ID, seal.NewID()), string(a.Category), string(a.Type), storable(a.Details, mostText), a.SessionID,
 		a.UserID, a.Name, storable(a.Email, mostEmail), string(a.Method))
 	if err != nil {
 		return fmt.Errorf("insert sign-in attempt: %w", err)

@@ -234,7 +234,7 @@ func (db *DB) transact(account string, group []*unit) (err error) {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer func() { _ = sqlTx.Rollback() }() // fails when the transaction has ended already, which is what we want
-	tx := &Tx{ctx: ctx, tx: sqlTx, db: db, now: db.now().UTC(), heads: map[string]audit.Head{}, locked: map[string]bool{}}
+	tx := &Tx{ctx: ctx, tx: sqlTx, db: db, now: db.now().UTC(), heads: map[string]audit.Head{}, chains: map[string]*chain{}, locked: map[string]bool{}}
 	if err := tx.enterAccount(account, level); err != nil {
 		return err
 	}
@@ -331,6 +331,7 @@ type Tx struct {
 	db     *DB
 	now    time.Time
 	heads  map[string]audit.Head // of the chains appended to, not yet written
+	chains map[string]*chain     // that were asked for
 	links  []audit.Link          // not yet written
 	locked map[string]bool
 	rings  map[string]bool // accounts with new events, the audit log apart

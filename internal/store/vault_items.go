@@ -241,7 +241,7 @@ func (db *DB) UseItem(ctx context.Context, v vault.Viewer, u vault.Usage, by aud
 // use writes a usage together with its audit entry.
 func (tx *Tx) use(u vault.Usage, by audit.Entry) error {
 	err := tx.insertEvent(feed.ItemUsages, u.AccountID, u.Client, u.Location,
-		u.At.UnixMicro(), u.ID, u.VaultID, u.ItemID, u.Version, u.UserID, u.Action, u.SessionID)
+		u.ID, u.VaultID, u.ItemID, u.Version, u.UserID, u.Action, u.SessionID)
 	if err != nil {
 		return fmt.Errorf("insert usage of item %q: %w", u.ItemID, err)
 	}

@@ -81,13 +81,17 @@ func testSources(t *testing.T, p *Place) {
 	if changed.Name != "Pond" || changed.Revision != 2 {
 		t.Errorf("changed %+v", changed)
 	}
-	if all, everywhere := of(db.SignalSources(t.Context(), a.ID)).must(t), of(db.SignalSources(t.Context(), "")).must(t); len(all) != 2 || len(everywhere) != 3 {
+	if all, everywhere := of(db.SignalSources(t.Context(), a.ID)).must(t), of(db.SignalSources(t.Context(), "")).must(t); len(all) != 3 || len(everywhere) != 5 {
 		t.Errorf("%d sources of the account, %d of all", len(all), len(everywhere))
 	}
 	if err := db.RemoveSource(t.Context(), a.ID, other.ID, By().For(audit.SourceRemove, other.Target())); err != nil {
 		t.Fatal(err)
 	}
 	wantKind(t, db.RemoveSource(t.Context(), a.ID, other.ID, By()), problem.NotFound)
+	wantKind(t, db.RemoveSource(t.Context(), a.ID, signals.LocalID, By()), problem.Conflict)
+	if own := of(db.SignalSource(t.Context(), a.ID, signals.LocalID)).must(t); own.Kind != signals.KindLocal || own.State != signals.Active || !own.Config.Since.IsZero() {
+		t.Errorf("the account's own feed is %+v", own)
+	}
 	if e := last(t, db, a.ID); e.Action != audit.SourceRemove {
 		t.Errorf("entry %+v", e)
 	}

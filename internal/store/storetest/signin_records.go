@@ -115,7 +115,7 @@ func testAttempts(t *testing.T, p *Place) {
 		if i%4 == 0 {
 			x.Category, x.Type = signin.MFAFailed, signin.TOTPBad
 		}
-		if err := db.Fail(t.Context(), x, nil, By()); err != nil {
+		if err := db.ImportAttempts(t.Context(), a.ID, []signin.Attempt{x}, By()); err != nil {
 			t.Fatal(err)
 		}
 		all = append([]signin.Attempt{x}, all...)

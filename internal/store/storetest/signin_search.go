@@ -36,10 +36,10 @@ func tried(t *testing.T, db *store.DB, accountID string, people []string) []sign
 			Client:   origin.Client{Address: addresses[i%7], UserAgent: "Mozilla/5.0", Platform: "Chrome", OS: "Windows"},
 			Location: origin.Location{Country: countries[i%5], ASN: int64(64496 + i%3), Network: networks[i%3], City: "Lund"},
 		}
-		if err := db.Fail(t.Context(), x, nil, By()); err != nil {
-			t.Fatal(err)
-		}
 		all = append(all, x)
+	}
+	if err := db.ImportAttempts(t.Context(), accountID, all, By()); err != nil {
+		t.Fatal(err)
 	}
 	slices.SortFunc(all, func(a, b signin.Attempt) int { return cmp.Or(b.At.Compare(a.At), strings.Compare(b.ID, a.ID)) })
 	return all
@@ -51,7 +51,7 @@ func testAttemptSearch(t *testing.T, p *Place) {
 	mira, sol := User(t, db, a.ID, "mira@example.org"), User(t, db, a.ID, "sol@example.org")
 	all := tried(t, db, a.ID, []string{owner.ID, mira.ID, sol.ID})
 	other, _ := Account(t, db)
-	if err := db.Fail(t.Context(), signin.Attempt{AccountID: other.ID, At: all[0].At, Category: signin.Success, Location: origin.Location{Country: "NO"}}, nil, By()); err != nil {
+	if err := db.ImportAttempts(t.Context(), other.ID, []signin.Attempt{{At: all[0].At, Category: signin.Success, Location: origin.Location{Country: "NO"}}}, By()); err != nil {
 		t.Fatal(err)
 	}
 	in := func(prefix string) func(signin.Attempt) bool {
@@ -180,7 +180,7 @@ func testAttemptsSince(t *testing.T, p *Place) {
 	try := func(id string, when time.Time, user string) {
 		t.Helper()
 		x := signin.Attempt{ID: id, AccountID: a.ID, At: when, UserID: user, Category: signin.CredentialsFailed, Client: origin.Client{Address: "203.0.113.7"}}
-		if err := db.Fail(t.Context(), x, nil, By()); err != nil {
+		if err := db.ImportAttempts(t.Context(), a.ID, []signin.Attempt{x}, By()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
--- Detection: how far it has come, what it remembers, what it found; and the rules that it runs by.
+-- Detection: how far it has come, what it remembers, and what it found.
 
 -- +goose Up
 -- The numbers of findings and the version are given under the lock of the account.
@@ -11,6 +11,7 @@ CREATE TABLE detect_state (
   checkpoint_at INTEGER, -- all that happened until then is in profiles and windows; NULL: there is no checkpoint
   windows       BLOB,
   rules         INTEGER NOT NULL, -- revision of the rules by which windows were written
+  lessons       INTEGER NOT NULL, -- number of the last one
   lease_holder  TEXT NOT NULL, -- the process that works on it; empty: none
   lease_until   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -49,6 +50,7 @@ CREATE TABLE findings (
   harmless   INTEGER NOT NULL CHECK (harmless IN (0, 1)),
   judged_by  TEXT NOT NULL, -- empty: nobody has judged it
   judged_at  INTEGER,
+  taught     INTEGER NOT NULL DEFAULT 0 CHECK (taught IN (0, 1)), -- its events were given to learn from
   case_id    TEXT NOT NULL, -- empty: none
   created_at INTEGER NOT NULL,
   PRIMARY KEY (account_id, seq)
@@ -87,69 +89,6 @@ CREATE TABLE detect_floods (
   PRIMARY KEY (account_id, rule)
 ) STRICT, WITHOUT ROWID;
 
--- Rules of the account's own, as files are.
-CREATE TABLE rules_custom (
-  account_id TEXT NOT NULL REFERENCES accounts (id),
-  name       TEXT NOT NULL, -- as other rules and the settings call it
-  text       TEXT NOT NULL, -- YAML
-  version    TEXT NOT NULL, -- of the text
-  enabled    INTEGER NOT NULL CHECK (enabled IN (0, 1)),
-  created_at INTEGER NOT NULL,
-  created_by TEXT NOT NULL,
-  updated_at INTEGER NOT NULL,
-  updated_by TEXT NOT NULL,
-  PRIMARY KEY (account_id, name)
-) STRICT, WITHOUT ROWID;
-
--- How a rule differs from its text.
-CREATE TABLE rule_settings (
-  account_id TEXT NOT NULL REFERENCES accounts (id),
-  rule       TEXT NOT NULL,
-  enabled    INTEGER NOT NULL CHECK (enabled IN (0, 1)),
-  level      TEXT NOT NULL, -- empty: that of the text
-  threshold  INTEGER NOT NULL, -- 0: that of the text
-  timespan   INTEGER NOT NULL, -- microseconds; 0: that of the text
-  updated_at INTEGER NOT NULL,
-  updated_by TEXT NOT NULL,
-  PRIMARY KEY (account_id, rule)
-) STRICT, WITHOUT ROWID;
-
--- What a rule does not look at.
-CREATE TABLE rule_exceptions (
-  account_id TEXT NOT NULL REFERENCES accounts (id),
-  id         TEXT NOT NULL,
-  rule       TEXT NOT NULL,
-  field      TEXT NOT NULL,
-  list       TEXT NOT NULL, -- JSON, a list of values
-  reason     TEXT NOT NULL,
-  until      INTEGER, -- NULL: no end
-  created_at INTEGER NOT NULL,
-  created_by TEXT NOT NULL,
-  PRIMARY KEY (account_id, id)
-) STRICT, WITHOUT ROWID;
-
--- What was changed about rules and lists. The last number is the revision of the account's rules.
-CREATE TABLE rule_versions (
-  account_id TEXT NOT NULL REFERENCES accounts (id),
-  revision   INTEGER NOT NULL, -- 1, 2, 3…
-  rule       TEXT NOT NULL, -- of a list: %name%
-  change     TEXT NOT NULL, -- JSON
-  at         INTEGER NOT NULL,
-  made_by    TEXT NOT NULL,
-  PRIMARY KEY (account_id, revision)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX rule_versions_rule ON rule_versions (account_id, rule, revision);
-
--- What rules mean by %name%.
-CREATE TABLE rule_lists (
-  account_id TEXT NOT NULL REFERENCES accounts (id),
-  name       TEXT NOT NULL,
-  entries    TEXT NOT NULL, -- JSON, a list of values, each with end and note
-  updated_at INTEGER NOT NULL,
-  updated_by TEXT NOT NULL,
-  PRIMARY KEY (account_id, name)
-) STRICT, WITHOUT ROWID;
-
 -- Every account has its own feed as a source; from now on, of accounts that are there. Where somebody has added it,
 -- its streams are read anew, as one; what is stored is passed over.
 DELETE FROM signal_cursors WHERE EXISTS (SELECT 1 FROM signal_sources s
@@ -165,11 +104,6 @@ WHERE NOT EXISTS (SELECT 1 FROM signal_sources s WHERE s.account_id = x.id AND s
 -- +goose Down
 DELETE FROM signal_cursors WHERE source_id = 'local';
 DELETE FROM signal_sources WHERE id = 'local';
-DROP TABLE rule_lists;
-DROP TABLE rule_versions;
-DROP TABLE rule_exceptions;
-DROP TABLE rule_settings;
-DROP TABLE rules_custom;
 DROP TABLE detect_floods;
 DROP TABLE detect_lessons;
 DROP TABLE finding_events;
