@@ -16,7 +16,7 @@ var completionCases = []struct {
 	words []string
 	want  string
 }{
-	{"commands", []string{""}, "account app audit bench completion demo doctor events events-token firewall group migrate rule serve source user version"},
+	{"commands", []string{""}, "account app audit bench completion demo doctor events events-token firewall group migrate rule rule-list serve source user version"},
 	{"beginning", []string{"de"}, "demo"},
 	{"subcommands", []string{"user", "re"}, "reactivate remove"},
 	{"flags", []string{"app", "rotate", "--o"}, "--overlap"},
@@ -26,6 +26,8 @@ var completionCases = []struct {
 	{"value_of_words", []string{"app", "create", "--name", "x", "--scope", "su"}, "suspend_users"},
 	{"after_a_flag_with_value", []string{"--data", "user", "group", "c"}, "create"},
 	{"after_a_flag_without_value", []string{"user", "--help", "l"}, "link list"},
+	{"subcommands_of_subcommands", []string{"rule", "except", ""}, "add list remove"},
+	{"levels", []string{"rule", "tune", "x", "--level", "h"}, "high"},
 	{"argument", []string{"completion", ""}, "bash fish zsh"},
 	{"file", []string{"user", "import", "peop"}, "people.csv"},
 	{"file_of_a_flag", []string{"user", "import", "people.csv", "--report", "peop"}, "people.csv"},

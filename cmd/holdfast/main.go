@@ -66,6 +66,8 @@ type cli struct {
 	User  userCmd  `cmd:"" group:"manage" help:"Manage people."`
 	Group groupCmd `cmd:"" group:"manage" help:"Manage groups and who is in them; the built-in ones are the roles."`
 
+	RuleList ruleListsCmd `cmd:"" name:"rule-list" group:"manage" help:"Manage lists that detection rules name, such as countries and networks."`
+
 	Firewall firewallCmd `cmd:"" group:"manage" help:"Manage firewall rules: from where people may sign in."`
 
 	Events  eventsCmd  `cmd:"" group:"keep" help:"Show sign-ins, uses of vault items and changes as they happen."`

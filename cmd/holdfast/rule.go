@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,9 +18,18 @@ import (
 )
 
 type ruleCmd struct {
-	List  ruleListCmd  `cmd:"" help:"List the rules."`
-	Check ruleCheckCmd `cmd:"" help:"Check rule files, and say what is wrong with file, line and column."`
-	Test  ruleTestCmd  `cmd:"" help:"Run rules over events of a file, or measure them on a history in which it is known what is an attack."`
+	List    ruleListCmd    `cmd:"" help:"List the rules."`
+	Check   ruleCheckCmd   `cmd:"" help:"Check rule files, and say what is wrong with file, line and column."`
+	Test    ruleTestCmd    `cmd:"" help:"Run rules over events of a file, or measure them on a history in which it is known what is an attack."`
+	Show    ruleShowCmd    `cmd:"" help:"Show a rule as the account has it."`
+	Save    ruleSaveCmd    `cmd:"" help:"Save a rule of the account's own."`
+	Remove  ruleRemoveCmd  `cmd:"" help:"Remove a rule of the account's own."`
+	Enable  ruleEnableCmd  `cmd:"" help:"Switch a rule on."`
+	Disable ruleDisableCmd `cmd:"" help:"Switch a rule off."`
+	Tune    ruleTuneCmd    `cmd:"" help:"Set level, threshold or timespan of a rule."`
+	Except  ruleExceptCmd  `cmd:"" help:"Manage exceptions: what a rule shall not find."`
+	History ruleHistoryCmd `cmd:"" help:"Show who changed rules and lists, when and how."`
+	Try     ruleTryCmd     `cmd:"" help:"Say what a rule would have found in the account's events."`
 }
 
 // builtIn is the name by which --rules means the pack.
@@ -137,7 +147,8 @@ func tellFaults(std stdio, r ruleSet) {
 
 type ruleListCmd struct {
 	rulesFlag
-	JSON bool `name:"json" help:"Print one JSON object with the list as results."`
+	Account string `placeholder:"ID" help:"Rules as this account has them: with its own, its settings and the server's folder."`
+	JSON    bool   `name:"json" help:"Print one JSON object with the list as results."`
 }
 
 // ruleJSON is a rule without what it looks for.
@@ -174,7 +185,10 @@ func ruleViews(set *detect.Set) []ruleJSON {
 	return views
 }
 
-func (c *ruleListCmd) Run(std stdio) error {
+func (c *ruleListCmd) Run(ctx context.Context, g *globals, std stdio) error {
+	if c.Account != "" {
+		return c.ofAccount(ctx, g, std)
+	}
 	r, err := c.load()
 	if err != nil {
 		return err

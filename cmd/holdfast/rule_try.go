@@ -268,18 +268,22 @@ func printFound(std stdio, found []detect.Found) error {
 	buffered := std
 	buffered.out = out
 	for _, f := range found {
-		v := foundJSON{
-			Rule: f.Rule, Name: f.Title, Level: string(f.Level), User: f.User, Time: f.Time.UTC(), Events: f.Events, Features: map[string]any{},
-			ID: f.ID, Version: f.Version, Address: f.Address, Key: f.Key, Last: f.Last.UTC(), Count: f.Count, More: f.More, Explain: f.Explain,
-		}
-		for _, x := range f.Features {
-			v.Features[strings.TrimPrefix(x.Name, detect.FeaturePrefix)] = x.Value
-		}
-		if err := printJSON(buffered, v); err != nil {
+		if err := printJSON(buffered, foundView(f)); err != nil {
 			return err
 		}
 	}
 	return out.Flush()
+}
+
+func foundView(f detect.Found) foundJSON {
+	v := foundJSON{
+		Rule: f.Rule, Name: f.Title, Level: string(f.Level), User: f.User, Time: f.Time.UTC(), Events: f.Events, Features: map[string]any{},
+		ID: f.ID, Version: f.Version, Address: f.Address, Key: f.Key, Last: f.Last.UTC(), Count: f.Count, More: f.More, Explain: f.Explain,
+	}
+	for _, x := range f.Features {
+		v.Features[strings.TrimPrefix(x.Name, detect.FeaturePrefix)] = x.Value
+	}
+	return v
 }
 
 func tellFound(std stdio, found []detect.Found) {

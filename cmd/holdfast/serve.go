@@ -15,6 +15,7 @@ import (
 
 type serveCmd struct {
 	Listen        string `placeholder:"ADDR" help:"Address of the API, such as 127.0.0.1:8080; port 0 takes a free one."`
+	Rules         string `type:"path" placeholder:"DIR" complete:"dir" help:"Folder with rule files that count for every account, beside the ones that come with Holdfast."`
 	PrintExample  bool   `help:"Print an example configuration with every key, and stop."`
 	ConfigChecked bool   `name:"check-config" help:"Check the configuration and stop."`
 }
@@ -24,7 +25,7 @@ func (c *serveCmd) Run(ctx context.Context, g *globals, std stdio) error {
 		_, err := io.WriteString(std.out, config.Example())
 		return err
 	}
-	cfg, err := g.load(std, map[string]string{"listen.api": c.Listen})
+	cfg, err := g.load(std, map[string]string{"listen.api": c.Listen, "rules": c.Rules})
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,12 @@ type tuned struct {
 	as     string // what was set, for the version; empty: nothing
 	hidden bool   // a copy for a correlation
 	stands bool   // its matches are findings
+	key    string // for windows: the rule that it was made of, and whose exceptions; empty: Rule.Key
 }
+
+// windowKey is by what windows over the rule's matches are known: that it has become a copy, since an exception
+// is about the rule itself, says nothing to those who use it.
+func (r *Rule) windowKey() string { return cmp.Or(r.tuned.key, r.Key()) }
 
 // Hidden says that the rule is a copy of another, which a correlation with exceptions has for itself.
 func (r *Rule) Hidden() bool { return r.tuned.hidden }
@@ -131,6 +136,7 @@ func (t *tuner) used(r *Rule, above []Exception) *Rule {
 		return n
 	}
 	n := t.copied(r, name, above)
+	n.tuned.key = strings.TrimSuffix(r.Key()+"\x00"+idsOf(above), "\x00")
 	if n.tuned.hidden = hidden; !hidden {
 		n.ID, n.Explain, n.Fields = r.ID, r.Explain, r.Fields
 	}
