@@ -118,7 +118,10 @@ func (s *Server) Run(ctx context.Context) error {
 	s.stopAsking, s.asked = stopAsking, make(chan struct{})
 	go func() {
 		defer close(s.asked)
-		signals.NewRunner(s.signals).Run(asking)
+		var both sync.WaitGroup
+		both.Go(func() { signals.NewRunner(s.signals).Run(asking) })
+		both.Go(func() { s.runAutomation(asking) })
+		both.Wait()
 	}()
 	failed := make(chan error, len(s.listeners))
 	for _, l := range s.listeners {

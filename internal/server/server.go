@@ -15,12 +15,14 @@ import (
 	"holdfast/internal/audit"
 	"holdfast/internal/config"
 	"holdfast/internal/console"
+	"holdfast/internal/detect"
 	"holdfast/internal/directory"
 	"holdfast/internal/feed"
 	"holdfast/internal/jobs"
 	"holdfast/internal/oauth"
 	"holdfast/internal/origin"
 	"holdfast/internal/problem"
+	"holdfast/internal/respond"
 	"holdfast/internal/signals"
 	"holdfast/internal/signin"
 	"holdfast/internal/store"
@@ -53,6 +55,11 @@ type Server struct {
 	vaults    *vault.Service
 	feed      *feed.Service
 	signals   *signals.Intake
+	rules     *detect.Rules
+	live      *detect.Live
+	respond   *respond.Service
+	targets   *respond.Targets
+	channels  *respond.Channels
 	console   *console.Console
 	activity  *oauth.Recorder
 	uses      *feed.Recorder
@@ -116,6 +123,9 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	s.signals = &signals.Intake{
 		Store: s.db, Keys: keys, Feed: ownFeed{s.db}, URL: s.URL(), Refusals: refusals{s.db}, Failures: web.NewLimiter(60, time.Second, 50_000, s.now),
 		Log: s.log, Changed: make(chan struct{}, 1), Now: s.now,
+	}
+	if err := s.automate(); err != nil {
+		return err
 	}
 	s.console, err = console.New(console.Config{
 		SignIn: s.signin, Directory: s.directory, OAuth: s.oauth, Vaults: s.vaults, Feed: s.feed, Audit: s.db,
@@ -248,6 +258,7 @@ func (checkAudit) Kind() string { return "audit.check" }
 func (s *Server) workers() *jobs.Workers {
 	w := jobs.NewWorkers()
 	s.directory.Jobs(w)
+	s.respond.Jobs(w)
 	jobs.Handle(w, func(ctx context.Context, _ purgeTokens) error {
 		return s.db.PurgeTokens(ctx, s.now().Add(-time.Hour))
 	})
@@ -257,7 +268,7 @@ func (s *Server) workers() *jobs.Workers {
 	jobs.Handle(w, func(ctx context.Context, _ purgeActivity) error { return s.oauth.PurgeActivity(ctx) })
 	jobs.Every(w, 24*time.Hour, purgeActivity{})
 	jobs.Handle(w, func(ctx context.Context, _ purgeEvents) error {
-		return errors.Join(s.feed.Purge(ctx, s.cfg.Events.Keep), s.feed.PurgeUses(ctx), s.signals.Purge(ctx, s.cfg.Events.Keep))
+		return errors.Join(s.feed.Purge(ctx, s.cfg.Events.Keep), s.feed.PurgeUses(ctx), s.signals.Purge(ctx, s.cfg.Events.Keep), s.purgeFindings(ctx))
 	})
 	jobs.Every(w, time.Hour, purgeEvents{})
 	jobs.Handle(w, func(ctx context.Context, _ checkAudit) error { return s.checkAudit(ctx) })
