@@ -89,7 +89,7 @@ const feedEnds = `SELECT COALESCE((SELECT seq FROM signin_attempts WHERE account
 
 // WaitFeed returns once one of the account's streams has an event after the number, or with the context's error.
 func (db *DB) WaitFeed(ctx context.Context, accountID string, after map[feed.Stream]int64) error {
-	return db.await(ctx, accountID, `SELECT seq FROM (SELECT 1 AS seq) x WHERE EXISTS (SELECT 1 FROM signin_attempts WHERE account_id = $1 AND seq > $2)
+	return db.await(ctx, accountID, `SELECT seq FROM (SELECT 1 AS seq) one WHERE EXISTS (SELECT 1 FROM signin_attempts WHERE account_id = $1 AND seq > $2)
 		OR EXISTS (SELECT 1 FROM item_usages WHERE account_id = $1 AND seq > $3) OR EXISTS (SELECT 1 FROM audit_links WHERE account_id = $1 AND seq > $4)`,
 		after[feed.SignInAttempts], after[feed.ItemUsages], after[feed.AuditEvents])
 }

@@ -201,12 +201,16 @@ func (tx *Tx) insertEvidence(accountID string, list []evidenceRow) error {
 
 // setFindings gives findings another state: withdrawn from whatever they are in, ended from open.
 func (tx *Tx) setFindings(accountID string, ids []string, state detect.FindingState) error {
-	for _, part := range padded(ids, tx.db.manyRows()) {
+	seqs, err := tx.findingSeqs(accountID, ids)
+	if err != nil {
+		return err
+	}
+	for _, part := range batches(slices.Sorted(maps.Values(seqs)), tx.db.manyRows()) {
 		args := append(make([]any, 0, 2+len(part)), string(state), accountID)
-		for _, id := range part {
-			args = append(args, id)
+		for _, n := range part {
+			args = append(args, n)
 		}
-		query := "UPDATE findings SET state = $1 WHERE account_id = $2 AND id IN (" + placeholders(3, len(part)) + ")"
+		query := "UPDATE findings SET state = $1 WHERE account_id = $2 AND seq IN (" + placeholders(3, len(part)) + ")"
 		if state == detect.FindingEnded {
 			query += " AND state = 'open'"
 		}

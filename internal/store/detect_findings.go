@@ -49,7 +49,11 @@ func (db *DB) FindingList(ctx context.Context, q detect.FindingQuery) ([]detect.
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	st := new(statement).add("SELECT "+findingColumns+" FROM findings WHERE account_id = ? AND seq < ?", q.AccountID, before)
+	index := ""
+	if q.State == detect.FindingOpen && q.PersonID == "" && q.Rule == "" {
+		index = db.openFindings()
+	}
+	st := new(statement).add("SELECT "+findingColumns+" FROM findings"+index+" WHERE account_id = ? AND seq < ?", q.AccountID, before)
 	if q.PersonID != "" {
 		st.add(" AND person_id = ?", q.PersonID)
 	}

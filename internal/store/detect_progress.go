@@ -181,7 +181,7 @@ func (db *DB) PeopleStates(ctx context.Context, accountID string, ids []string) 
 		}
 		list := placeholders(2, len(part))
 		if err := db.peopleIn(ctx, all, "SELECT u.id, g.id, g.kind FROM users u LEFT JOIN group_members m ON m.account_id = u.account_id AND m.user_id = u.id "+
-			"LEFT JOIN groups g ON g.account_id = m.account_id AND g.id = m.group_id WHERE u.account_id = $1 AND u.id IN ("+list+") ORDER BY g.id", args); err != nil {
+			"LEFT JOIN groups g ON g.account_id = m.account_id AND g.id = m.group_id WHERE u.account_id = $1 AND u.id IN ("+list+")", args); err != nil {
 			return nil, fmt.Errorf("read groups of people: %w", err)
 		}
 		last := placeholders(2+len(part), 1)
@@ -199,6 +199,7 @@ func (db *DB) PeopleStates(ctx context.Context, accountID string, ids []string) 
 		}
 	}
 	for id, p := range all {
+		slices.Sort(p.Groups)
 		slices.SortFunc(p.Holds, func(a, b detect.Span) int { return a.From.Compare(b.From) })
 		p.Holds = slices.Compact(p.Holds)
 		all[id] = p
@@ -262,13 +263,13 @@ func (db *DB) FindingsAfter(ctx context.Context, accountID string, after time.Ti
 		detect.Known
 	}
 	known := map[int64]detect.Known{}
-	const columns = "SELECT seq, id, rule, version, at, state, last_at, count, more FROM findings WHERE account_id = $1 AND "
+	const columns = "SELECT seq, id, rule, version, at, state, last_at, count, more FROM findings"
 	for _, part := range []struct {
 		query string
 		args  []any
 	}{
-		{columns + "at > $2 AND state <> 'withdrawn'", []any{accountID, after.UnixMicro()}},
-		{columns + "state = 'open'", []any{accountID}},
+		{columns + " WHERE account_id = $1 AND at > $2 AND state <> 'withdrawn'", []any{accountID, after.UnixMicro()}},
+		{columns + db.openFindings() + " WHERE account_id = $1 AND state = 'open'", []any{accountID}},
 	} {
 		rows, err := db.query(ctx, part.query, part.args...)
 		some, err := collect(rows, err, func(r scanner) (n numbered, err error) {
@@ -307,6 +308,14 @@ func (db *DB) FindingsAfter(ctx context.Context, accountID string, after time.Ti
 		all = append(all, known[n])
 	}
 	return all, nil
+}
+
+// openFindings names the index of the open ones to SQLite, which would look at all findings of the account.
+func (db *DB) openFindings() string {
+	if db.postgres != "" {
+		return ""
+	}
+	return " INDEXED BY findings_open"
 }
 
 // Lessons implements [detect.Progress].

@@ -18,14 +18,21 @@ func (db *DB) CheckSQLitePlans(t *testing.T) {
 		`|^SEARCH (users|holds|group_members|setup_links|removed_users|vault_grants|vault_items|vault_item_versions|item_usages|[himuvx]) .*\(account_id=\?\)$|TEMP B-TREE FOR ORDER BY` +
 		`|^SCAN (sessions|passkeys|passwords|totp|recovery_codes|sso_subjects|signin_failures|signin_tickets|signin_attempts)\b` +
 		`|^SEARCH (sessions|passkeys|passwords|totp|recovery_codes|sso_subjects|signin_attempts|[cpst]) .*\(account_id=\?\)$` +
-		`|^SCAN signal_events\b|^SEARCH signal_events .*\(account_id=\?\)$`)
+		`|^SCAN signal_events\b|^SEARCH signal_events .*\(account_id=\?\)$` +
+		`|^SCAN (findings|finding_events|detect_profiles|detect_lessons)\b|^SEARCH (findings|finding_events|detect_profiles|detect_lessons) .*\(account_id=\?\)$`)
 	allowed := []string{
 		"UNION SELECT account_id FROM audit_links",                           // for holdfast audit verify, which reads all of it anyway
 		"UNION SELECT id, name, kind FROM groups",                            // sorts the groups of one person
 		"UPDATE sessions SET idle = CASE",                                    // all of an account, when its policy becomes stricter
 		"FROM accounts ORDER BY",                                             // of an installation
 		"COUNT(*) FROM removed_users",                                        // counts them
+		"FROM findings WHERE account_id = $1 ORDER BY seq DESC LIMIT 1",      // likewise
+		"SELECT COALESCE((SELECT seq FROM signin_attempts WHERE",             // likewise, of each stream
+		"SELECT key, value, until FROM detect_profiles",                      // all of an account, when its detection begins
+		"DELETE FROM detect_profiles WHERE account_id = $1",                  // all of an account, or by their keys
+		"FROM detect_lessons WHERE account_id = $1",                          // few, those that a checkpoint does not hold yet
 		"FROM audit_heads h LEFT JOIN audit_links l",                         // the head of one account is one row
+		"INDEXED BY findings_open",                                           // an index of the open alone, in the order of their numbers
 		"INDEXED BY users_invited",                                           // an index of the invited alone, in the order of their ids
 		"INDEXED BY holds_newest",                                            // an index of open holds alone, in the order of their times
 		"DELETE FROM groups",                                                 // looks for members that may be left; seldom done

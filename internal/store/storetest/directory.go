@@ -45,6 +45,8 @@ func Run(t *testing.T) {
 		{"firewall", testFirewall}, {"firewall_screens", testFirewallScreens}, {"firewall_tried", testTried},
 		{"rules", testRules}, {"rules_in_parallel", testRulesParallel}, {"signals_reach", testSignalsReach},
 		{"signal_sources", testSources}, {"signal_lease", testSourceLease}, {"signals", testSignals}, {"signal_people", testSignalPeople},
+		{"detection", testDetection}, {"detection_of_two", testDetectionTwo}, {"findings", testFindings}, {"stretch", testStretch},
+		{"people_states", testPeopleStates}, {"one_time", testOneTime},
 	} {
 		t.Run(c.name, func(t *testing.T) { Each(t, c.test) })
 	}
