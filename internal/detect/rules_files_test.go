@@ -191,6 +191,9 @@ func TestRuleFolder(t *testing.T) {
 	if err := b.rules.Remove(t.Context(), b.account, "dusk", storetest.By()); err == nil {
 		t.Error("the folder's rule was removed")
 	}
+	if o, err := b.rules.List(t.Context(), b.account); err != nil || len(o.Broken) != 1 || o.Broken[0].Name != "dusk" {
+		t.Errorf("broken: %+v, %v", o.Broken, err)
+	}
 	for _, bad := range []string{filepath.Join(folder, "nowhere"), filepath.Join(folder, "dawn.yml")} {
 		if _, err := detect.RuleFolder(bad); err == nil {
 			t.Errorf("%s is a folder", filepath.Base(bad))

@@ -36,6 +36,7 @@ type RuleView struct {
 type Overview struct {
 	Revision int64
 	Rules    []RuleView // worst level first, then by key
+	Broken   []OwnRule  // texts of the account of which no rule is in use; Faults says why
 	Faults   Faults     // what is left out, and why; a file begins with the origin: "server/x.yml", "account/NAME"
 	Stale    Faults     // why the folder of the server, as it is now, is not in use
 	Warnings Faults     // what is right but doubtful
@@ -53,6 +54,11 @@ func (s *Rules) List(ctx context.Context, accountID string) (Overview, error) {
 	s.mu.Unlock()
 	for _, r := range c.model.rules {
 		o.Rules = append(o.Rules, c.view(r))
+	}
+	for _, own := range c.model.own {
+		if !slices.ContainsFunc(c.model.rules, func(r sourced) bool { return r.own == own.Name }) {
+			o.Broken = append(o.Broken, own)
+		}
 	}
 	rank := append([]string{""}, levels()...)
 	slices.SortStableFunc(o.Rules, func(a, b RuleView) int {

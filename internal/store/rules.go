@@ -26,8 +26,8 @@ func (db *DB) RulesRevision(ctx context.Context, accountID string) (int64, error
 // RuleItems implements [detect.RuleStore]. It is one statement, so that items and revision are of one moment.
 func (db *DB) RuleItems(ctx context.Context, accountID string) (int64, []detect.RuleItem, error) {
 	var revision int64
-	rows, err := db.query(ctx, `SELECT b.revision, i.kind, i.name, i.body, i.updated_at, i.updated_by
-		FROM rule_books b LEFT JOIN rule_items i ON i.account_id = b.account_id WHERE b.account_id = $1 ORDER BY i.kind, i.name`, accountID)
+	rows, err := db.query(ctx, `SELECT b.revision, item.kind, item.name, item.body, item.updated_at, item.updated_by
+		FROM rule_books b LEFT JOIN rule_items item ON item.account_id = b.account_id WHERE b.account_id = $1 ORDER BY item.kind, item.name`, accountID)
 	all, err := collect(rows, err, func(r scanner) (item detect.RuleItem, err error) {
 		var kind, name, by sql.NullString
 		var us sql.NullInt64
