@@ -256,7 +256,7 @@ func (x *expression) allowFunction(n ast.Node, name string, args []ast.Node) err
 	if !slices.Contains(functionNames(), name) {
 		return x.bad(n, "unknown function %s%s; functions are %s", detect.Shown(name), detect.Meant(name, functionNames()), strings.Join(functionNames(), ", "))
 	}
-	check := func(string) error { return nil }
+	var check func(string) error
 	what, literal := "", args
 	switch name {
 	case "cidr":
