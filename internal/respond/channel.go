@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/mail"
 	"slices"
 	"strconv"
@@ -226,20 +227,12 @@ func (e *SendError) Error() string { return "channel " + e.Channel + ": " + e.De
 // Unwrap returns Err.
 func (e *SendError) Unwrap() error { return e.Err }
 
-func temporary(format string, args ...string) *SendError {
-	return &SendError{Detail: fill(format, args)}
+func temporary(format string, args ...any) *SendError {
+	return &SendError{Detail: plain(fmt.Sprintf(format, args...), 300)}
 }
 
-func permanent(format string, args ...string) *SendError {
-	return &SendError{Permanent: true, Detail: fill(format, args)}
-}
-
-// fill puts texts from outside into a sentence, made fit for one line.
-func fill(format string, args []string) string {
-	for i, a := range args {
-		format = strings.ReplaceAll(format, "{"+strconv.Itoa(i)+"}", plain(a, 120))
-	}
-	return format
+func permanent(format string, args ...any) *SendError {
+	return &SendError{Permanent: true, Detail: plain(fmt.Sprintf(format, args...), 300)}
 }
 
 // sender sends one message through a channel of its kind.

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -17,18 +18,18 @@ import (
 	"holdfast/internal/seal"
 )
 
-// post sends a body and returns a code that the receiver gave for a refusal, if its answer is nothing but one.
+// post sends a body: bytes as they are, anything else as JSON.
 func post(ctx context.Context, out outgoing, url string, header http.Header, body any) *SendError {
 	raw, ok := body.([]byte)
 	if !ok {
 		var err error
 		if raw, err = json.Marshal(body); err != nil {
-			return permanent("the message cannot be written: {0}", err.Error())
+			return permanent("the message cannot be written: %s", err.Error())
 		}
 	}
 	t, err := newTransport(out.config.CA)
 	if err != nil {
-		return permanent("the certificates cannot be used: {0}", err.Error())
+		return permanent("the certificates cannot be used: %s", err.Error())
 	}
 	defer t.CloseIdleConnections()
 	client := http.Client{Transport: t, Timeout: oneCall, CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -38,9 +39,7 @@ func post(ctx context.Context, out outgoing, url string, header http.Header, bod
 	if err != nil { // whose text holds the address
 		return permanent("the address is no URL")
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "Holdfast-respond/1")
 	res, err := client.Do(req)
@@ -114,7 +113,7 @@ func slackBody(n notice) object {
 		parts = append(parts, section(bold(f.Label+": "), text(f.Value+"\n")))
 	}
 	var lines []string
-	for _, line := range strings.Split(strings.TrimSpace(notice{Title: n.Title, Texts: n.Texts, Facts: n.Facts}.text()), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(notice{Title: n.Title, Texts: n.Texts, Facts: n.Facts}.text()), "\n") {
 		lines = append(lines, slackText(line))
 	}
 	for _, l := range n.Links {
@@ -200,7 +199,7 @@ func sendWebhook(ctx context.Context, out outgoing) *SendError {
 		CaseURL: m.CaseURL, AnswerURL: m.AnswerURL, DedupKey: m.DedupKey, Text: out.n.text(),
 	}})
 	if err != nil {
-		return permanent("the message cannot be written: {0}", err.Error())
+		return permanent("the message cannot be written: %s", err.Error())
 	}
 	at := strconv.FormatInt(out.now.Unix(), 10)
 	mark := seal.MarkWebhook(out.secret, m.ID, at, raw)

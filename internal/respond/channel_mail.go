@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/textproto"
 	"strings"
-	"time"
 
 	"github.com/wneessen/go-mail"
 )
@@ -27,11 +26,11 @@ func sendMail(ctx context.Context, out outgoing) *SendError {
 	}
 	msg, err := letter(out, to)
 	if err != nil {
-		return permanent("the message cannot be written: {0}", err.Error())
+		return permanent("the message cannot be written: %s", err.Error())
 	}
 	client, err := mailClient(ctx, out)
 	if err != nil {
-		return permanent("the mail server cannot be used as it is set up: {0}", err.Error())
+		return permanent("the mail server cannot be used as it is set up: %s", err.Error())
 	}
 	return mailError(ctx, client.DialAndSendWithContext(ctx, msg))
 }
@@ -177,7 +176,7 @@ func mailError(ctx context.Context, err error) *SendError {
 	}
 	if e, ok := errors.AsType[*textproto.Error](err); ok {
 		if e.Code == 534 || e.Code == 535 || e.Code == 530 {
-			return permanent("the mail server does not accept user name and password ({0})", fmt.Sprint(e.Code))
+			return permanent("the mail server does not accept user name and password (%d)", e.Code)
 		}
 		return &SendError{Permanent: e.Code >= 500, Detail: fmt.Sprintf("the mail server answers %d", e.Code)}
 	}
@@ -193,19 +192,19 @@ func mailError(ctx context.Context, err error) *SendError {
 // lost is a connection that was not made, or ended early.
 func lost(err error) *SendError {
 	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return temporary("the certificate of the server is not trusted: {0}", e.Err.Error())
+		return temporary("the certificate of the server is not trusted: %s", e.Err.Error())
 	}
 	if e, ok := errors.AsType[x509.HostnameError](err); ok {
-		return temporary("the certificate of the server is for another name: {0}", e.Error())
+		return temporary("the certificate of the server is for another name: %s", e.Error())
 	}
 	if e, ok := errors.AsType[*net.DNSError](err); ok {
-		return temporary("the name of the server is not known: {0}", e.Err)
+		return temporary("the name of the server is not known: %s", e.Err)
 	}
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-		return temporary("the server did not answer within {0}", oneCall.Round(time.Second).String())
+		return temporary("the server did not answer within %s", oneCall)
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok {
-		return temporary("the connection was not made, or broke: {0} {1}", e.Op, e.Err.Error())
+		return temporary("the connection was not made, or broke: %s %s", e.Op, e.Err.Error())
 	}
 	return temporary("the server ended the connection early, or answered what was not understood")
 }

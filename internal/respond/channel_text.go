@@ -71,7 +71,7 @@ func slackText(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
 }
 
-// cardText takes its meaning from what Adaptive Cards replace in every text, such as {{DATE(…)}}.
+// cardText takes its meaning from what Adaptive Cards look for in every text, such as {{DATE(…)}}.
 func cardText(s string) string { return strings.ReplaceAll(s, "{", "{\u200b") }
 
 // cut is at most n bytes of a text, whole characters.
