@@ -12,11 +12,11 @@ import (
 
 // Codes of problems with answers.
 const (
-	CodeAnswered     = "already_answered"
-	CodeExpired      = "approval_expired"
-	CodeNotApprover  = "not_approver"
-	CodeNotSelf      = "not_self"
-	CodeVoted        = "already_voted"
+	CodeTooLate      = "too_late"
+	CodeNotActive    = "not_active"
+	CodeNotAsked     = "not_asked"
+	CodeSelf         = "self"
+	CodeTwice        = "twice"
 	CodeStillHolding = "still_holding"
 )
 
@@ -25,17 +25,17 @@ const (
 func MayVote(now time.Time, a Approval, c Case, voter Person) error {
 	switch {
 	case a.State == ApprovalExpired, a.State == ApprovalPending && !now.Before(a.ExpiresAt):
-		return problem.Coded(problem.Conflict, CodeExpired, "the time to answer was over at %s", stamp(a.ExpiresAt))
+		return problem.Coded(problem.Conflict, CodeTooLate, "the time to answer was over at %s", stamp(a.ExpiresAt))
 	case a.State != ApprovalPending:
-		return problem.Coded(problem.Conflict, CodeAnswered, "it is %s already; nothing was changed", a.State)
+		return problem.Coded(problem.Conflict, CodeFinal, "it is %s already; nothing was changed", a.State)
 	case voter.ID == "" || !voter.Active || voter.Suspended:
-		return problem.Coded(problem.Forbidden, CodeNotApprover, "only people who are active and not suspended can answer")
+		return problem.Coded(problem.Forbidden, CodeNotActive, "only people who are active and not suspended can answer")
 	case a.NotSelf && c.Subject.PersonID == voter.ID:
-		return problem.Coded(problem.Forbidden, CodeNotSelf, "this is about you, so somebody else has to answer")
+		return problem.Coded(problem.Forbidden, CodeSelf, "this is about you, so somebody else has to answer")
 	case !a.asks(voter):
-		return problem.Coded(problem.Forbidden, CodeNotApprover, "only people of these groups can answer: %s", strings.Join(a.From, ", "))
+		return problem.Coded(problem.Forbidden, CodeNotAsked, "only people of these groups can answer: %s", strings.Join(a.From, ", "))
 	case slices.ContainsFunc(a.Votes, func(v Vote) bool { return v.UserID == voter.ID }):
-		return problem.Coded(problem.Conflict, CodeVoted, "you have answered already; %d of %d who approve are needed, and the others must be other people", a.approvals(), a.Needed)
+		return problem.Coded(problem.Conflict, CodeTwice, "you have answered already; %d of %d who approve are needed, and the others must be other people", a.approvals(), a.Needed)
 	}
 	return nil
 }

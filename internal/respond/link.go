@@ -71,11 +71,11 @@ func (l Link) check(now time.Time, a Approval, c Case) error {
 	case !l.UsedAt.IsZero():
 		return problem.Coded(problem.Conflict, "link_used", "this link was used at %s; each works once", stamp(l.UsedAt))
 	case a.State == ApprovalExpired, !now.Before(l.ExpiresAt), !now.Before(a.ExpiresAt):
-		return problem.Coded(problem.Conflict, CodeExpired, "the time to answer was over at %s", stamp(a.ExpiresAt))
+		return problem.Coded(problem.Conflict, CodeTooLate, "the time to answer was over at %s", stamp(a.ExpiresAt))
 	case a.State != ApprovalPending:
-		return problem.Coded(problem.Conflict, CodeAnswered, "it is %s already; nothing was changed", a.State)
+		return problem.Coded(problem.Conflict, CodeFinal, "it is %s already; nothing was changed", a.State)
 	case a.NotSelf && l.UserID == c.Subject.PersonID:
-		return problem.Coded(problem.Forbidden, CodeNotSelf, "this is about you, so somebody else has to answer")
+		return problem.Coded(problem.Forbidden, CodeSelf, "this is about you, so somebody else has to answer")
 	}
 	return nil
 }

@@ -150,9 +150,9 @@ func (s *Service) Playbook(ctx context.Context, accountID, name string) (BookEnt
 	return BookEntry{}, problem.New(problem.NotFound, "no playbook %q", plain(name, maxName))
 }
 
-// SavePlaybook checks a text, runs its tests, and stores it for the account. Name is that of the one it replaces; empty:
-// it is a new one. The mode is the text's.
-func (s *Service) SavePlaybook(ctx context.Context, accountID, name, text string, by audit.Entry) (StoredPlaybook, error) {
+// SavePlaybook checks a text, runs its tests, and stores it for the account. Name is that of the one it replaces, whose
+// revision the person has seen (0: whichever it is); empty: it is a new one. The mode is the text's.
+func (s *Service) SavePlaybook(ctx context.Context, accountID, name, text string, revision int64, by audit.Entry) (StoredPlaybook, error) {
 	p, err := parseOne(name, text)
 	if err != nil {
 		if problem.KindOf(err) == problem.Internal {
@@ -173,7 +173,7 @@ func (s *Service) SavePlaybook(ctx context.Context, accountID, name, text string
 	if err := s.ready(ctx, accountID, p); err != nil {
 		return StoredPlaybook{}, err
 	}
-	return s.Store.SavePlaybook(ctx, StoredPlaybook{AccountID: accountID, Name: p.Name, Text: text, Mode: p.Mode, Version: p.Version()}, by)
+	return s.Store.SavePlaybook(ctx, StoredPlaybook{AccountID: accountID, Name: p.Name, Text: text, Mode: p.Mode, Version: p.Version(), Revision: revision}, by)
 }
 
 // SetMode says how far a playbook of the account goes.

@@ -21,7 +21,7 @@ const (
 
 // Jobs adds what the service does later.
 func (s *Service) Jobs(w *jobs.Workers) {
-	jobs.Handle(w, s.do)
+	jobs.Handle(w, s.DoAction)
 	jobs.Handle(w, func(ctx context.Context, j EndApproval) error {
 		return given(s.Store.ExpireApproval(ctx, j.AccountID, j.ApprovalID))
 	})
@@ -31,7 +31,7 @@ func (s *Service) Jobs(w *jobs.Workers) {
 	jobs.Handle(w, func(ctx context.Context, j EndHold) error {
 		return given(s.Store.ReleaseDue(ctx, j.AccountID, j.ActionID))
 	})
-	jobs.Handle(w, s.send)
+	jobs.Handle(w, s.SendMessage)
 }
 
 // given gives up what no retry will cure: what the job is about is not there any more.
@@ -42,9 +42,9 @@ func given(err error) error {
 	return err
 }
 
-// do does an action: begin, call, finish. The process may die between any two of them. Then the action is found begun,
+// DoAction does an action, for its job: begin, call, finish. The process may die between any two of them. Then the action is found begun,
 // and what became of it is read back before anything else is tried.
-func (s *Service) do(ctx context.Context, j Do) error {
+func (s *Service) DoAction(ctx context.Context, j Do) error {
 	for {
 		a, ok, err := s.Store.Begin(ctx, j.AccountID, j.ActionID, s.again)
 		if err != nil || !ok {

@@ -31,8 +31,8 @@ type parcel struct {
 	answer   string  // one-time link, or page where a question is answered
 }
 
-// send sends what the machinery has to say about a case.
-func (s *Service) send(ctx context.Context, j Send) error {
+// SendMessage sends, for its job, what the machinery has to say about a case.
+func (s *Service) SendMessage(ctx context.Context, j Send) error {
 	rec, err := s.Store.Case(ctx, j.AccountID, j.CaseID)
 	if err != nil {
 		return given(err)
