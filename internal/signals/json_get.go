@@ -55,7 +55,7 @@ func (d *document) get(i int, name string) int {
 	exact, folded := absent, absent
 	for j, end := i+1, int(d.nodes[i].next); j < end; j = int(d.nodes[j].next) {
 		n := &d.nodes[j]
-		if int(n.keyTo-n.keyFrom) != len(name) && !n.keyEscaped {
+		if !n.keyEscaped && (int(n.keyTo-n.keyFrom) != len(name) || name != "" && differ(d.src[n.keyFrom], name[0])) {
 			continue
 		}
 		switch k := d.key(j); {
@@ -70,6 +70,9 @@ func (d *document) get(i int, name string) int {
 	}
 	return folded
 }
+
+// differ says that two letters of ASCII are not the same one, in whatever case. It is quick, not complete.
+func differ(a, b byte) bool { return a < utf8.RuneSelf && b < utf8.RuneSelf && (a^b)&^0x20 != 0 }
 
 // path goes down through objects, from the top.
 func (d *document) path(names ...string) int { return d.down(0, names...) }

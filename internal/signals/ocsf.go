@@ -17,8 +17,14 @@ const maxOCSF = 4 * maxEvent
 
 // DecodeOCSF gives back the event that [EncodeOCSF] wrote. Time and ReceivedAt come back to the
 // nanosecond. It is not for events of others: for these there is the decoder "ocsf".
-func DecodeOCSF(text []byte) (Event, error) {
-	var d document
+func DecodeOCSF(text []byte) (Event, error) { return new(OCSFReader).Decode(text) }
+
+// OCSFReader reads many events, one after the other, as DecodeOCSF does. Its memory is used again by the next.
+type OCSFReader struct{ d document }
+
+// Decode reads an event that is kept in OCSF form.
+func (r *OCSFReader) Decode(text []byte) (Event, error) {
+	d := &r.d
 	if err := d.parseUpTo(string(text), maxOCSF); err != nil {
 		return Event{}, err
 	}
@@ -36,7 +42,7 @@ func DecodeOCSF(text []byte) (Event, error) {
 		}
 		e.ReceivedAt = t.UTC()
 	}
-	if err := (ocsf{countries{}}).decode(&d, &e); err != nil {
+	if err := (ocsf{countries{}}).decode(d, &e); err != nil {
 		return Event{}, err
 	}
 	e.Client.Address = e.Src.IP

@@ -164,6 +164,7 @@ func collectSignals(rows *sql.Rows, err error, most int) ([]signals.Stored, erro
 	defer rows.Close()
 	var all []signals.Stored
 	var event sql.RawBytes
+	var reader signals.OCSFReader
 	for rows.Next() {
 		if n := len(all); n == cap(all) {
 			all = slices.Grow(all, max(1, min(most-n, max(16, 3*n))))
@@ -175,7 +176,7 @@ func collectSignals(rows *sql.Rows, err error, most int) ([]signals.Stored, erro
 			return nil, err
 		}
 		raw := s.Event.Raw
-		if s.Event, err = signals.DecodeOCSF(event); err != nil {
+		if s.Event, err = reader.Decode(event); err != nil {
 			return nil, fmt.Errorf("decode event %d: %w", s.Seq, err)
 		}
 		s.Event.Raw = raw
