@@ -19,23 +19,31 @@ func (db *DB) CheckSQLitePlans(t *testing.T) {
 		`|^SCAN (sessions|passkeys|passwords|totp|recovery_codes|sso_subjects|signin_failures|signin_tickets|signin_attempts)\b` +
 		`|^SEARCH (sessions|passkeys|passwords|totp|recovery_codes|sso_subjects|signin_attempts|[cpst]) .*\(account_id=\?\)$` +
 		`|^SCAN signal_events\b|^SEARCH signal_events .*\(account_id=\?\)$` +
-		`|^SCAN (findings|finding_events|detect_profiles|detect_lessons)\b|^SEARCH (findings|finding_events|detect_profiles|detect_lessons) .*\(account_id=\?\)$`)
+		`|^SCAN (findings|finding_events|detect_profiles|detect_lessons)\b|^SEARCH (findings|finding_events|detect_profiles|detect_lessons) .*\(account_id=\?\)$` +
+		`|^SCAN (cases|runs|actions|approvals|questions|case_moments|case_findings|approval_votes|approval_links)\b` +
+		`|^SEARCH (cases|runs|actions|approvals|questions|case_moments|case_findings|approval_votes) .*\(account_id=\?\)$`)
 	allowed := []string{
-		"UNION SELECT account_id FROM audit_links",                           // for holdfast audit verify, which reads all of it anyway
-		"UNION SELECT id, name, kind FROM groups",                            // sorts the groups of one person
-		"UPDATE sessions SET idle = CASE",                                    // all of an account, when its policy becomes stricter
-		"FROM accounts ORDER BY",                                             // of an installation
-		"COUNT(*) FROM removed_users",                                        // counts them
-		"FROM findings WHERE account_id = $1 ORDER BY seq DESC LIMIT 1",      // likewise
-		"SELECT COALESCE((SELECT seq FROM signin_attempts WHERE",             // likewise, of each stream
-		"SELECT key, value, until FROM detect_profiles",                      // all of an account, when its detection begins
-		"DELETE FROM detect_profiles WHERE account_id = $1",                  // all of an account, or by their keys
-		"FROM detect_lessons WHERE account_id = $1",                          // few, those that a checkpoint does not hold yet
-		"FROM audit_heads h LEFT JOIN audit_links l",                         // the head of one account is one row
-		"INDEXED BY findings_open",                                           // an index of the open alone, in the order of their numbers
-		"INDEXED BY users_invited",                                           // an index of the invited alone, in the order of their ids
-		"INDEXED BY holds_newest",                                            // an index of open holds alone, in the order of their times
-		"DELETE FROM groups",                                                 // looks for members that may be left; seldom done
+		"UNION SELECT account_id FROM audit_links",                      // for holdfast audit verify, which reads all of it anyway
+		"UNION SELECT id, name, kind FROM groups",                       // sorts the groups of one person
+		"UPDATE sessions SET idle = CASE",                               // all of an account, when its policy becomes stricter
+		"FROM accounts ORDER BY",                                        // of an installation
+		"COUNT(*) FROM removed_users",                                   // counts them
+		"FROM findings WHERE account_id = $1 ORDER BY seq DESC LIMIT 1", // likewise
+		"SELECT COALESCE((SELECT seq FROM signin_attempts WHERE",        // likewise, of each stream
+		"SELECT key, value, until FROM detect_profiles",                 // all of an account, when its detection begins
+		"DELETE FROM detect_profiles WHERE account_id = $1",             // all of an account, or by their keys
+		"FROM detect_lessons WHERE account_id = $1",                     // few, those that a checkpoint does not hold yet
+		"FROM audit_heads h LEFT JOIN audit_links l",                    // the head of one account is one row
+		"INDEXED BY findings_open",                                      // an index of the open alone, in the order of their numbers
+		"INDEXED BY users_invited",                                      // an index of the invited alone, in the order of their ids
+		"INDEXED BY holds_newest",                                       // an index of open holds alone, in the order of their times
+		"DELETE FROM groups",                                            // looks for members that may be left; seldom done
+		"COUNT(*) FROM users INDEXED BY users_state WHERE account_id = $1 AND lifecycle = 'active'", // counts them
+		"FROM finding_events f CROSS JOIN signal_events s",                                          // sorts the events of one finding
+		"INDEXED BY holds_cases",                                             // an index of the open holds of cases alone
+		"ORDER BY number DESC LIMIT",                                         // the newest cases, at the end of an index
+		"FROM runs WHERE account_id = $1 ORDER BY created_at DESC LIMIT",     // the newest runs, likewise
+		"INDEXED BY cases_pending",                                           // an index of cases with something to answer alone
 		"FROM client_secrets WHERE client_id = $1",                           // sorts the secrets of one application
 		"FROM signal_sources WHERE account_id",                               // sorts the sources of one account, which are few
 		"FROM signal_events WHERE account_id = $1 ORDER BY seq DESC LIMIT 1", // the last of an account, at the end of an index

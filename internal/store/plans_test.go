@@ -48,6 +48,7 @@ func TestPlansSQLite(t *testing.T) {
 		useVaults(t, db, a.ID, owner.ID)
 		useFirewall(t, db, a.ID)
 		useSignals(t, db, a.ID, owner.ID)
+		useRespond(t, db, a.ID, owner.ID)
 		useDetect(t, db, a.ID, owner.ID)
 		useRules(t, db, a.ID)
 		for _, err := range db.AuditLinks(t.Context(), a.ID, 0) {

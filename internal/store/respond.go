@@ -15,7 +15,7 @@ import (
 
 var _ respond.Store = (*DB)(nil)
 
-const nextFinding = "SELECT " + caseFindingColumns + " FROM findings WHERE account_id = $1 AND seq > $2 AND state <> 'withdrawn' ORDER BY seq LIMIT 1"
+const nextFinding = "SELECT " + findingColumns + " FROM findings WHERE account_id = $1 AND seq > $2 AND state <> 'withdrawn' ORDER BY seq LIMIT 1"
 
 // Respond implements [respond.Store].
 func (db *DB) Respond(ctx context.Context, accountID string, decide func(respond.Facts) ([]respond.Plan, error)) (respond.Responded, bool, error) {
@@ -28,7 +28,7 @@ func (db *DB) Respond(ctx context.Context, accountID string, decide func(respond
 			return err
 		}
 		rows, err := tx.rows(nextFinding, accountID, state.cursor)
-		f, ok, err := one(rows, err, scanCaseFinding)
+		f, ok, err := one(rows, err, scanFinding)
 		if err != nil {
 			return fmt.Errorf("read the finding after %d: %w", state.cursor, err)
 		}
@@ -105,7 +105,7 @@ func (db *DB) RespondTo(ctx context.Context, accountID string, on respond.Manual
 			run, query, args = &x, findingByID, []any{accountID, x.FindingID}
 		}
 		rows, err := tx.rows(query, args...)
-		f, _, err := one(rows, err, scanCaseFinding) // it may be gone; then it is the zero one
+		f, _, err := one(rows, err, scanFinding) // it may be gone; then it is the zero one
 		if err != nil {
 			return fmt.Errorf("read finding of case %q: %w", c.ID, err)
 		}
@@ -133,8 +133,8 @@ func (db *DB) RespondTo(ctx context.Context, accountID string, on respond.Manual
 }
 
 const (
-	findingByID     = "SELECT " + caseFindingColumns + " FROM findings WHERE account_id = $1 AND id = $2"
-	newestFindingOf = "SELECT " + caseFindingColumns + ` FROM findings WHERE account_id = $1 AND seq = (SELECT seq FROM case_findings
+	findingByID     = "SELECT " + findingColumns + " FROM findings WHERE account_id = $1 AND id = $2"
+	newestFindingOf = "SELECT " + findingColumns + ` FROM findings WHERE account_id = $1 AND seq = (SELECT seq FROM case_findings
 		WHERE account_id = $1 AND case_id = $2 ORDER BY seq DESC LIMIT 1)`
 )
 

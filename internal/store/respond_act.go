@@ -251,7 +251,7 @@ func (tx *Tx) askAgain(a respond.Action, c respond.Case, run *respond.Run, again
 		query, id = findingByID, run.FindingID
 	}
 	rows, err := tx.rows(query, a.AccountID, id)
-	f, _, err := one(rows, err, scanCaseFinding) // it may be gone; then it is the zero one
+	f, _, err := one(rows, err, scanFinding) // it may be gone; then it is the zero one
 	if err != nil {
 		return respond.Check{}, fmt.Errorf("read finding of case %q: %w", c.ID, err)
 	}
@@ -453,7 +453,7 @@ func (tx *Tx) heldAt(account, person, except string) ([]string, error) {
 		return nil, fmt.Errorf("look where cases hold %q: %w", person, err)
 	}
 	var held int
-	if err := tx.row(holdsOfCases+" AND h.user_id = $2", account, person).Scan(&held); err != nil && !errors.Is(err, sql.ErrNoRows) {
+	if err := tx.row(holdsOfCases, account, person).Scan(&held); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("look for holds on %q: %w", person, err)
 	}
 	if held > 0 {

@@ -61,7 +61,7 @@ func playbookActor(name string) string { return "playbook:" + name }
 func (w *work) addFinding() error {
 	f := w.finding
 	n, err := w.tx.exec(`INSERT INTO case_findings (account_id, case_id, finding_id, seq, at, level, added_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (account_id, case_id, finding_id) DO NOTHING`,
+		ON CONFLICT (account_id, case_id, seq) DO NOTHING`,
 		w.account, w.cse.ID, f.ID, f.Seq, f.Time.UnixMicro(), string(f.Level), w.tx.now.UnixMicro())
 	if err != nil {
 		return fmt.Errorf("put finding %q to the case: %w", f.ID, err)

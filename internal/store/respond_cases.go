@@ -40,14 +40,13 @@ func (r *readTx) rows(query string, args ...any) (*sql.Rows, error) {
 
 // Of one case.
 const (
-	findingsOfCase = "SELECT " + caseFindingColumns + ` FROM findings WHERE account_id = $1
+	findingsOfCase = "SELECT " + findingColumns + ` FROM findings WHERE account_id = $1
 		AND seq IN (SELECT seq FROM case_findings WHERE account_id = $1 AND case_id = $2) ORDER BY seq`
 	approvalsOfCase = "SELECT " + approvalColumns + " FROM approvals WHERE account_id = $1 AND case_id = $2 ORDER BY asked_at, id"
 	questionsOfCase = "SELECT " + questionColumns + " FROM questions WHERE account_id = $1 AND case_id = $2 ORDER BY asked_at, id"
 	momentsOfCase   = "SELECT seq, at, kind, actor, facts FROM case_moments WHERE account_id = $1 AND case_id = $2 ORDER BY seq"
-	eventsOfCase    = `SELECT s.source_id, s.event FROM case_findings c JOIN finding_events f ON f.account_id = c.account_id AND f.finding = c.seq
-		JOIN signal_events s ON s.account_id = f.account_id AND s.seq = f.event WHERE c.account_id = $1 AND c.case_id = $2
-		GROUP BY s.seq, s.at, s.source_id, s.event ORDER BY s.at, s.seq LIMIT $3`
+	eventsOfCase    = `SELECT source_id, event FROM signal_events WHERE account_id = $1 AND seq IN (SELECT f.event FROM case_findings c CROSS JOIN finding_events f
+		WHERE c.account_id = $1 AND c.case_id = $2 AND f.account_id = c.account_id AND f.finding = c.seq) ORDER BY at, seq LIMIT $3`
 )
 
 // mostEvidence is how many events a record shows.
@@ -67,7 +66,7 @@ func (db *DB) Case(ctx context.Context, accountID, id string) (respond.Record, e
 			return err
 		}
 		rows, err := q.rows(findingsOfCase, accountID, id)
-		found, err := collect(rows, err, scanCaseFinding)
+		found, err := collect(rows, err, scanFinding)
 		if err != nil {
 			return fmt.Errorf("read findings of case %q: %w", id, err)
 		}
@@ -152,13 +151,22 @@ func (db *DB) CaseList(ctx context.Context, q respond.CaseQuery) ([]respond.Case
 	return all, nil
 }
 
+const (
+	caseCounts = `SELECT (SELECT COUNT(*) FROM cases WHERE account_id = $1 AND state = 'open'),
+		(SELECT COUNT(*) FROM cases WHERE account_id = $1 AND state = 'contained'), (SELECT COUNT(*) FROM cases` + andPending
+	caseCountsSQLite = `SELECT (SELECT COUNT(*) FROM cases WHERE account_id = $1 AND state = 'open'),
+		(SELECT COUNT(*) FROM cases WHERE account_id = $1 AND state = 'contained'), (SELECT COUNT(*) FROM cases INDEXED BY cases_pending` + andPending
+	andPending = " WHERE account_id = $1 AND pending > 0)"
+)
+
 // CaseCounts implements [respond.Cases].
 func (db *DB) CaseCounts(ctx context.Context, accountID string) (respond.CaseCounts, error) {
 	var n respond.CaseCounts
-	err := db.get(ctx, `SELECT (SELECT COUNT(*) FROM cases WHERE account_id = $1 AND state = 'open'),
-		(SELECT COUNT(*) FROM cases WHERE account_id = $1 AND state = 'contained'),
-		(SELECT COUNT(*) FROM cases WHERE account_id = $1 AND pending > 0)`, []any{accountID}, &n.Open, &n.Contained, &n.Pending)
-	if err != nil {
+	query := caseCounts
+	if db.postgres == "" {
+		query = caseCountsSQLite
+	}
+	if err := db.get(ctx, query, []any{accountID}, &n.Open, &n.Contained, &n.Pending); err != nil {
 		return n, fmt.Errorf("count cases: %w", err)
 	}
 	return n, nil

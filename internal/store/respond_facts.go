@@ -51,7 +51,7 @@ func (tx *Tx) facts(account string, f detect.StoredFinding, subject respond.Subj
 	x.Suspensions = func(playbook string, since time.Time) (int, error) {
 		return countSuspensions(tx, account, playbook, person, since)
 	}
-	x.HeldPeople = func() (int, error) { return countHeld(tx, account, person) }
+	x.HeldPeople = func() (int, error) { return tx.db.countHeld(tx, account, person) }
 	return x, nil
 }
 
@@ -100,17 +100,25 @@ func (tx *Tx) activePeople(account string) (n int, err error) {
 	return n, nil
 }
 
-// holdsOfCases are the open ones, of people who are still there.
+// holdsOfCases are the open ones on a person who is still there.
 const holdsOfCases = `SELECT COUNT(*) FROM holds h JOIN users u ON u.account_id = h.account_id AND u.id = h.user_id
-	WHERE h.account_id = $1 AND h.released_at IS NULL AND substr(h.holder, 1, 5) = 'case:'`
+	WHERE h.account_id = $1 AND h.released_at IS NULL AND substr(h.holder, 1, 5) = 'case:' AND h.user_id = $2`
 
 // heldPeople are those whom cases keep suspended, here or elsewhere, or are about to.
-const heldPeople = `SELECT COUNT(*) FROM (SELECT h.user_id FROM holds h JOIN users u ON u.account_id = h.account_id AND u.id = h.user_id
-	WHERE h.account_id = $1 AND h.released_at IS NULL AND substr(h.holder, 1, 5) = 'case:'
-	UNION SELECT person_id FROM actions WHERE account_id = $1 AND reserved IS NOT NULL) held WHERE user_id <> $2`
+const (
+	heldPeople       = "SELECT COUNT(*) FROM (SELECT h.user_id FROM holds h" + whoAreHeld
+	heldPeopleSQLite = "SELECT COUNT(*) FROM (SELECT h.user_id FROM holds h INDEXED BY holds_cases" + whoAreHeld
+	whoAreHeld       = ` JOIN users u ON u.account_id = h.account_id AND u.id = h.user_id
+		WHERE h.account_id = $1 AND h.released_at IS NULL AND substr(h.holder, 1, 5) = 'case:'
+		UNION SELECT person_id FROM actions WHERE account_id = $1 AND reserved IS NOT NULL) held WHERE user_id <> $2`
+)
 
-func countHeld(q reader, account, except string) (int, error) {
-	rows, err := q.rows(heldPeople, account, except)
+func (db *DB) countHeld(q reader, account, except string) (int, error) {
+	query := heldPeople
+	if db.postgres == "" {
+		query = heldPeopleSQLite
+	}
+	rows, err := q.rows(query, account, except)
 	n, _, err := one(rows, err, func(r scanner) (n int, err error) { return n, r.Scan(&n) })
 	if err != nil {
 		return 0, fmt.Errorf("count people whom cases hold: %w", err)
@@ -223,7 +231,7 @@ func (tx *Tx) addEvidence(account string, f *detect.StoredFinding) error {
 
 // eventOf are the facts of the event with which a finding began, with the lowest trust of all its events.
 func (tx *Tx) eventOf(account string, finding int64) (respond.EventFacts, error) {
-	rows, err := tx.rows(eventsOfFinding, account, finding, 1)
+	rows, err := tx.rows(firstEventOf, account, finding)
 	e, ok, err := one(rows, err, scanEventFacts)
 	if err != nil {
 		return e, fmt.Errorf("read the event of finding %d: %w", finding, err)
@@ -231,8 +239,8 @@ func (tx *Tx) eventOf(account string, finding int64) (respond.EventFacts, error)
 	if !ok {
 		return e, nil
 	}
-	rows, err = tx.rows(`SELECT DISTINCT s.source_id FROM finding_events f JOIN signal_events s ON s.account_id = f.account_id AND s.seq = f.event
-		WHERE f.account_id = $1 AND f.finding = $2`, account, finding)
+	rows, err = tx.rows(`SELECT DISTINCT s.source_id FROM finding_events f CROSS JOIN signal_events s
+		WHERE f.account_id = $1 AND f.finding = $2 AND s.account_id = f.account_id AND s.seq = f.event`, account, finding)
 	sources, err := collect(rows, err, func(r scanner) (id string, err error) { return id, r.Scan(&id) })
 	if err != nil {
 		return respond.EventFacts{}, fmt.Errorf("read sources of finding %d: %w", finding, err)
@@ -253,9 +261,10 @@ func (tx *Tx) eventOf(account string, finding int64) (respond.EventFacts, error)
 	return e, nil
 }
 
-// eventsOfFinding are its events in order of time.
-const eventsOfFinding = `SELECT s.source_id, s.event FROM finding_events f JOIN signal_events s ON s.account_id = f.account_id AND s.seq = f.event
-	WHERE f.account_id = $1 AND f.finding = $2 ORDER BY s.at, s.seq LIMIT $3`
+// firstEventOf is the first event of a finding. SQLite takes CROSS JOIN as the order in which to read; left alone, it
+// would read all events of the account.
+const firstEventOf = `SELECT source_id, event FROM signal_events WHERE account_id = $1 AND seq = (SELECT s.seq FROM finding_events f CROSS JOIN signal_events s
+	WHERE f.account_id = $1 AND f.finding = $2 AND s.account_id = f.account_id AND s.seq = f.event ORDER BY s.at, s.seq LIMIT 1)`
 
 // scanEventFacts reads an event, without its trust.
 func scanEventFacts(r scanner) (respond.EventFacts, error) {

@@ -157,7 +157,7 @@ func (db *DB) GuardUse(ctx context.Context, accountID string) (respond.GuardUse,
 		if u.Suspended, err = countSuspensions(q, accountID, "", "", now.Add(-g.Window)); err != nil {
 			return err
 		}
-		if u.Held, err = countHeld(q, accountID, ""); err != nil {
+		if u.Held, err = db.countHeld(q, accountID, ""); err != nil {
 			return err
 		}
 		for _, c := range []struct {

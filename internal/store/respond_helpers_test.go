@@ -31,13 +31,25 @@ type scene struct {
 // newScene opens a database whose clock stands still until it is moved.
 func newScene(t *testing.T, p *storetest.Place) *scene {
 	t.Helper()
-	s := &scene{t: t, place: p, clock: new(atomic.Int64)}
-	s.clock.Store(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixMicro())
+	s := &scene{t: t, place: p, clock: newClock(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))}
 	p.Now = s.now
 	s.DB = p.Open(t)
 	a, owner := storetest.Account(t, s.DB)
 	s.id, s.owner = a.ID, owner
 	return s
+}
+
+func newClock(at time.Time) *atomic.Int64 {
+	c := new(atomic.Int64)
+	c.Store(at.UnixMicro())
+	return c
+}
+
+// anew is another account in the same database: to make one costs more than most tests.
+func (s *scene) anew(t *testing.T) *scene {
+	t.Helper()
+	a, owner := storetest.Account(t, s.DB)
+	return &scene{DB: s.DB, t: t, place: s.place, clock: s.clock, id: a.ID, owner: owner}
 }
 
 func (s *scene) now() time.Time { return time.UnixMicro(s.clock.Load()).UTC() }
@@ -162,6 +174,9 @@ func want[T comparable](t *testing.T, what string, got, want T) {
 
 // plan is one that acts; its actions are changed by who calls.
 func plan(state respond.RunState, actions ...respond.Action) respond.Plan {
+	for i := range actions {
+		actions[i].Step = i
+	}
 	return respond.Plan{
 		Playbook: "mfa-fatigue", Version: "abc", Mode: respond.ModeEnforce, State: state, DedupeKey: seal.NewID(),
 		Checks: []respond.Check{{Name: respond.CheckKill, Verdict: respond.Pass}}, Actions: actions, Title: "Many prompts", Level: detect.High,

@@ -122,7 +122,7 @@ func readAction(q reader, account, id string) (respond.Action, error) {
 }
 
 const (
-	actionsOfCase = "SELECT " + actionColumns + " FROM actions WHERE account_id = $1 AND case_id = $2 ORDER BY planned_at, id"
+	actionsOfCase = "SELECT " + actionColumns + " FROM actions WHERE account_id = $1 AND case_id = $2 ORDER BY planned_at, step, id"
 	actionsOfRun  = "SELECT " + actionColumns + " FROM actions WHERE account_id = $1 AND run_id = $2 AND run_id <> '' ORDER BY step"
 )
 

@@ -1,5 +1,6 @@
 -- Response: guard rails, playbooks, cases and what was done in them. Everything is written under the lock of its
--- account. Cases outlive the people and the findings that they are about, so they point to neither.
+-- account. Cases outlive the people and the findings that they are about, so they point to neither. What belongs to a
+-- case has the case in its primary key.
 
 -- +goose Up
 CREATE TABLE respond_state (
@@ -80,10 +81,9 @@ CREATE TABLE case_findings (
   at         BIGINT NOT NULL, -- when the finding began
   level      TEXT NOT NULL,
   added_at   BIGINT NOT NULL,
-  PRIMARY KEY (account_id, case_id, finding_id),
+  PRIMARY KEY (account_id, case_id, seq),
   FOREIGN KEY (account_id, case_id) REFERENCES cases (account_id, id)
 );
-CREATE INDEX case_findings_finding ON case_findings (account_id, finding_id);
 
 CREATE TABLE runs (
   account_id TEXT COLLATE "C" NOT NULL,
@@ -136,10 +136,11 @@ CREATE TABLE actions (
   playbook     TEXT COLLATE "C" NOT NULL, -- empty: a person's own
   counted_at   BIGINT, -- a playbook suspends, or has a place to: counts for the window from then on; NULL: does not
   reserved     BIGINT, -- 1: keeps a person suspended elsewhere, or has a place to; NULL: does not
-  PRIMARY KEY (account_id, id),
+  PRIMARY KEY (account_id, case_id, id),
   FOREIGN KEY (account_id, case_id) REFERENCES cases (account_id, id)
 );
-CREATE INDEX actions_case ON actions (account_id, case_id, planned_at, id);
+CREATE UNIQUE INDEX actions_id ON actions (account_id, id);
+CREATE INDEX actions_case ON actions (account_id, case_id, planned_at, step, id);
 CREATE INDEX actions_run ON actions (account_id, run_id, step) WHERE run_id <> '';
 CREATE INDEX actions_counted ON actions (account_id, counted_at, person_id, playbook) WHERE counted_at IS NOT NULL;
 CREATE INDEX actions_reserved ON actions (account_id, person_id) WHERE reserved IS NOT NULL;
@@ -161,11 +162,11 @@ CREATE TABLE approvals (
   state       TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'denied', 'expired')),
   asked_at    BIGINT NOT NULL,
   expires_at  BIGINT NOT NULL,
-  PRIMARY KEY (account_id, id),
+  PRIMARY KEY (account_id, case_id, id),
   FOREIGN KEY (account_id, case_id) REFERENCES cases (account_id, id)
 );
+CREATE UNIQUE INDEX approvals_id ON approvals (account_id, id);
 CREATE INDEX approvals_case ON approvals (account_id, case_id, asked_at, id);
-CREATE INDEX approvals_run ON approvals (account_id, run_id);
 CREATE INDEX approvals_pending ON approvals (account_id, expires_at, id) WHERE state = 'pending';
 
 CREATE TABLE approval_votes (
@@ -203,9 +204,10 @@ CREATE TABLE questions (
   asked_at    BIGINT NOT NULL,
   expires_at  BIGINT NOT NULL,
   answered_at BIGINT, -- NULL: not answered
-  PRIMARY KEY (account_id, id),
+  PRIMARY KEY (account_id, case_id, id),
   FOREIGN KEY (account_id, case_id) REFERENCES cases (account_id, id)
 );
+CREATE UNIQUE INDEX questions_id ON questions (account_id, id);
 CREATE INDEX questions_case ON questions (account_id, case_id, asked_at, id);
 CREATE INDEX questions_pending ON questions (account_id, person_id, asked_at, id) WHERE state = 'pending';
 
