@@ -124,7 +124,7 @@ func (c *course) commit(ctx context.Context, now bool) error {
 		c.quiet = c.now().Add(time.Second)
 	}
 	if !now && !c.urgent() && c.now().Before(c.quiet) {
-		return nil
+		return c.checkpoint(ctx, false)
 	}
 	p := c.pending
 	p.AccountID, p.Holder, p.From, p.Cursor = c.account, c.l.holder, c.version, c.read
@@ -136,17 +136,23 @@ func (c *course) commit(ctx context.Context, now bool) error {
 	return c.checkpoint(ctx, false)
 }
 
+// maxDirty is how many profiles may wait for a checkpoint. More would hold up who else writes.
+const maxDirty = 4000
+
 // checkpoint stores the oldest version, if that is another one than the stored one and it is time for it.
 func (c *course) checkpoint(ctx context.Context, now bool) error {
-	if p := c.points[0]; !now && (!p.at.After(c.saved) || c.now().Before(c.saveAt)) {
+	if p := c.points[0]; !now && (!p.at.After(c.saved) || c.now().Before(c.saveAt) && c.memory.Dirty() < maxDirty) {
 		return nil
+	}
+	if c.cursor != c.read {
+		return c.commit(ctx, true) // and then this
 	}
 	return c.save(ctx)
 }
 
 func (c *course) save(ctx context.Context) error {
 	began, p := c.now(), c.points[0]
-	if p.at.IsZero() || c.cursor != c.read {
+	if p.at.IsZero() {
 		return nil
 	}
 	c.memory.Sweep(p.at)
@@ -168,6 +174,12 @@ func (c *course) save(ctx context.Context) error {
 func (c *course) leave(ctx context.Context) error {
 	if c.busy {
 		return nil // what was read is not taken
+	}
+	if !c.closed {
+		if err := c.close(); err != nil {
+			return err
+		}
+		c.tell(false)
 	}
 	if err := c.commit(ctx, true); err != nil {
 		return err

@@ -177,7 +177,7 @@ func (c *course) take(ctx context.Context, batch []signals.Stored) error {
 			return err
 		}
 	}
-	if len(batch) < c.l.Pace.Batch && len(next) > 0 {
+	if len(batch) < c.l.Pace.Batch && !c.closed {
 		if err := c.close(); err != nil {
 			return err
 		}

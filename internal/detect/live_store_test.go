@@ -48,19 +48,27 @@ func intake(t testing.TB, db *store.DB, account string) func(events []signals.Ev
 // reads waits until all events up to the number have been looked at.
 func reads(t testing.TB, db *store.DB, account string, seq int64) {
 	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for range 10_000 {
+	until(t, func() bool {
 		s, err := db.DetectState(t.Context(), account)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Cursor >= seq {
+		return s.Cursor >= seq
+	})
+}
+
+// until waits for something to become so.
+func until(t testing.TB, so func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for range 15_000 {
+		if so() {
 			return
 		}
 		<-tick.C
 	}
-	t.Fatalf("event %d is not looked at", seq)
+	t.Fatal("what is waited for does not come")
 }
 
 // TestLiveStores is the service on each database: two processes take turns, and what is stored is what Run
@@ -104,6 +112,10 @@ func TestLiveStores(t *testing.T) {
 			}
 		}
 		reads(t, one, account.ID, int64(read))
+		until(t, func() bool { // what is of the last time is settled after that
+			all, err := one.FindingList(t.Context(), detect.FindingQuery{AccountID: account.ID, Limit: 1000})
+			return err == nil && len(all) == len(want)
+		})
 		for _, stop := range stops {
 			stop()
 		}
