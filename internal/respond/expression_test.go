@@ -248,3 +248,16 @@ func FuzzCondition(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkCondition(b *testing.B) {
+	c, err := compileCondition(`user.state == "ACTIVE" && !(state.known_device && state.known_asn) && (state.failures_person_1h ?? 0) >= 3`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := someFacts()
+	for b.Loop() {
+		if is, err := c.Holds(NewEnv(f)); !is || err != nil {
+			b.Fatal(is, err)
+		}
+	}
+}
