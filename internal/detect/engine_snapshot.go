@@ -99,7 +99,7 @@ func (s *scribe) text(t string) {
 func printOf(set *Set, versions []string, rule int) uint64 {
 	h := fnv.New64a()
 	r := set.rules[rule]
-	_, _ = fmt.Fprintf(h, "%q %q", r.Key(), versions[rule]) // a hash never fails
+	_, _ = fmt.Fprintf(h, "%q %q", r.windowKey(), versions[rule]) // a hash never fails
 	if c := r.Correlation; c != nil {
 		_, _ = fmt.Fprintf(h, " %s %d %q %v", c.Type, c.Timespan, c.GroupBy, c.Threshold)
 		for _, in := range c.Inputs { // of rules that do not go in circles

@@ -65,8 +65,12 @@ func TestRulesInChains(t *testing.T) {
 		want []string
 	}{
 		{"nothing", func(*testing.T, ruleBench) error { return nil }, all},
-		{"outer off", func(t *testing.T, b ruleBench) error { return b.set(t, "chain", func(s *detect.Setting) { s.Off = true }) }, all[1:]},
-		{"part that stands off", func(t *testing.T, b ruleBench) error { return b.set(t, "wrong", func(s *detect.Setting) { s.Off = true }) }, all[:1]},
+		{"outer off", func(t *testing.T, b ruleBench) error {
+			return b.set(t, "chain", func(s *detect.Setting) { s.Off = true })
+		}, all[1:]},
+		{"part that stands off", func(t *testing.T, b ruleBench) error {
+			return b.set(t, "wrong", func(s *detect.Setting) { s.Off = true })
+		}, all[:1]},
 		{"exception on the outer", func(t *testing.T, b ruleBench) error {
 			_, err := b.except(t, "chain", "src_endpoint.ip", time.Time{}, "198.51.100.7")
 			return err
@@ -305,21 +309,22 @@ func TestRuleTry(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text := fmt.Sprintf("%v %d of %d", got.Rules, got.Findings, got.People)
+			var text strings.Builder
+			text.WriteString(fmt.Sprintf("%v %d of %d", got.Rules, got.Findings, got.People))
 			for level, n := range got.Levels {
-				text += fmt.Sprintf(" %s=%d", level, n)
+				text.WriteString(fmt.Sprintf(" %s=%d", level, n))
 			}
 			for _, f := range got.Examples {
 				who, _, _ := strings.Cut(f.User, "@")
-				text += fmt.Sprintf(" %s %d", who, f.Count)
+				text.WriteString(fmt.Sprintf(" %s %d", who, f.Count))
 			}
 			for _, d := range got.Days {
 				if d.Count > 0 {
-					text += " on " + d.Day.Format(time.DateOnly)
+					text.WriteString(" on " + d.Day.Format(time.DateOnly))
 				}
 			}
-			if text += fmt.Sprintf(" in %d", got.Events); text != c.want || calls != 0 || got.Cut {
-				t.Errorf("%s, want %s (%d)", text, c.want, calls)
+			if text.WriteString(fmt.Sprintf(" in %d", got.Events)); text.String() != c.want || calls != 0 || got.Cut {
+				t.Errorf("%s, want %s (%d)", text.String(), c.want, calls)
 			}
 		})
 	}
