@@ -2,6 +2,7 @@ package respond
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -184,9 +185,7 @@ func (c Check) fill(sentence string) string {
 // overridden lets a person pass a check that would have stopped, or held. What was found stays in it.
 func (c Check) overridden(why string) Check {
 	facts := map[string]string{overriddenFact: why}
-	for k, v := range c.Facts {
-		facts[k] = v
-	}
+	maps.Copy(facts, c.Facts)
 	c.Verdict, c.Facts = Pass, facts
 	return c
 }

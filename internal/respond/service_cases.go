@@ -78,7 +78,13 @@ func (s *Service) Act(ctx context.Context, accountID string, m Manual, by audit.
 		if err != nil {
 			return Plan{}, err
 		}
-		return plan, plan.Refusal()
+		if err := plan.Refusal(); err != nil {
+			return Plan{}, err
+		}
+		if p == nil && len(plan.Actions) == 0 {
+			return Plan{}, problem.Coded(problem.Conflict, string(CheckBlast)+".already_held", "a case holds the person there already; nothing was changed")
+		}
+		return plan, nil
 	}, by)
 }
 

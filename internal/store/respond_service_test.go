@@ -29,6 +29,7 @@ type cloud struct {
 	changes   int
 	fail      []fault // of the next calls, in order
 	blind     bool    // it cannot be looked up
+	changed   chan struct{}
 }
 
 type fault struct {
@@ -78,6 +79,10 @@ func (r *cloud) change(who respond.Wanted, to bool) (respond.Outcome, error) {
 func (r *cloud) set(email string, to bool) {
 	r.changes++
 	r.suspended[email] = to
+	select {
+	case r.changed <- struct{}{}:
+	default: // nobody waits for more than the first
+	}
 }
 
 func (r *cloud) State(_ context.Context, who respond.Wanted) (respond.TargetState, error) {
@@ -175,7 +180,7 @@ type drama struct {
 // newDrama has one playbook, with what is added at its head and to the step that suspends.
 func newDrama(t *testing.T, p *storetest.Place, head, step string) *drama {
 	t.Helper()
-	d := &drama{scene: newScene(t, p), remote: &cloud{suspended: map[string]bool{}}, post: &post{}, judged: &judged{}}
+	d := &drama{scene: newScene(t, p), remote: &cloud{suspended: map[string]bool{}, changed: make(chan struct{}, 1)}, post: &post{}, judged: &judged{}}
 	d.Service = d.service(t, fmt.Sprintf(bookText, head, step))
 	g := respond.DefaultGuard()
 	g.MaxShare, g.MaxPeople = 100, 100 // there are only a few people
@@ -297,6 +302,9 @@ func TestServiceKill(t *testing.T) {
 	want(t, "reason", rec.Actions[0].Override, m.Override)
 	_, err = d.Act(t.Context(), d.id, m, user(d.owner.ID))
 	d.fails(err, respond.CodeWrongState)
+
+	_, err = d.Act(t.Context(), d.id, respond.Manual{CaseID: r.CaseID, Kind: respond.ActSuspend, Override: "again"}, user(d.owner.ID))
+	d.fails(err, "blast_radius.already_held")
 
 	g, err := d.Kill(t.Context(), d.id, respond.DoorConsole, " stop ", user(d.owner.ID))
 	must(t, err)
@@ -564,22 +572,16 @@ func TestServiceRuns(t *testing.T) {
 			wg.Go(func() { d.service(t, fmt.Sprintf(bookText, "", ", targets: [local, cloud]")).Run(ctx) })
 		}
 		d.find(mira.ID, detect.High)
-		deadline := time.Now().Add(20 * time.Second)
-		for {
-			d.remote.mu.Lock()
-			there := d.remote.suspended[mira.Email]
-			d.remote.mu.Unlock()
-			if there && d.suspended(mira.ID) && d.count("SELECT COUNT(*) FROM runs WHERE state = 'done'") == 1 {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatal("nothing was done within 20 s")
-			}
-			time.Sleep(5 * time.Millisecond)
+		select {
+		case <-d.remote.changed:
+		case <-time.After(20 * time.Second):
+			t.Error("nothing was done within 20 s")
 		}
+		must(t, runner.Stop(context.WithoutCancel(t.Context()))) // once what it is at is written
 		stop()
 		wg.Wait()
-		must(t, runner.Stop(context.WithoutCancel(t.Context())))
+		want(t, "suspended", d.suspended(mira.ID), true)
+		want(t, "runs that are done", d.count("SELECT COUNT(*) FROM runs WHERE state = 'done'"), 1)
 		want(t, "runs", d.count("SELECT COUNT(*) FROM runs"), 1)
 		want(t, "changes", d.remote.changes, 1)
 	})
