@@ -28,10 +28,22 @@ type axeResult struct {
 }
 
 // axeRun asks for WCAG 2.0 to 2.2, levels A and AA.
-const axeRun = `axe.run(document, {
-	runOnly: {type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
-	resultTypes: ["violations"], preload: false,
-}).then(r => JSON.stringify({passes: r.passes.length, violations: r.violations}))`
+//
+// A page is looked at in two colour schemes. Where neither an element nor a box of it differs from what all
+// rules have seen, only the rules about colours can find anything else, and only they are asked.
+const axeRun = `(() => {
+	const drawn = [...document.querySelectorAll("*")].map(e => {
+		const b = e.getBoundingClientRect()
+		return [e.value, e.checked, b.x, b.y, b.width, b.height, getComputedStyle(e).visibility]
+	})
+	const seen = JSON.stringify([innerWidth, innerHeight, scrollX, scrollY, document.documentElement.outerHTML, drawn])
+	const rules = seen === globalThis.seen ? {type: "rule", values: ["color-contrast", "link-in-text-block"]} :
+		{type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+	return axe.run(document, {runOnly: rules, resultTypes: ["violations"], preload: false}).then(r => {
+		globalThis.seen = seen
+		return JSON.stringify({passes: r.passes.length, violations: r.violations})
+	})
+})()`
 
 // Axe looks for faults of accessibility with axe-core and fails the test for each, with the rule, the
 // element and what would help.
@@ -40,7 +52,7 @@ const axeRun = `axe.run(document, {
 // to be loosened for it.
 func (tab *Tab) Axe() {
 	tab.t.Helper()
-	tab.settle()
+	tab.rest()
 	root, err := repository()
 	if err != nil {
 		tab.t.Fatal(err)
@@ -75,31 +87,38 @@ func (tab *Tab) axe(script string) (found axeResult, err error) {
 			_ = do(tab, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 		}()
 	}
+	// The script is put into a document once. A document that is gone takes its worlds with it.
+	if world := tab.watch.axeWorld(); world != 0 {
+		if err := tab.axeIn(world, axeRun, &found); err == nil {
+			return found, nil
+		}
+	}
 	world, err := call(tab, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{FrameID: tab.watch.frame, WorldName: "axe"})
 	if err != nil {
 		return found, err
 	}
-	yes := true
-	for _, source := range []string{script + "\n;0", axeRun} {
-		r, err := call(tab, runtime.Evaluate, runtime.EvaluateParams{
-			Expression: source, ContextID: world.ExecutionContextID, ReturnByValue: &yes, AwaitPromise: &yes,
-		})
-		if err != nil {
-			return found, err
-		}
-		var s string
-		if source != axeRun {
-			if err := value(r.Result, r.ExceptionDetails, nil); err != nil {
-				return found, err
-			}
-			continue
-		}
-		if err := value(r.Result, r.ExceptionDetails, &s); err != nil {
-			return found, err
-		}
-		if err := json.Unmarshal([]byte(s), &found); err != nil {
-			return found, err
-		}
+	if err := tab.axeIn(world.ExecutionContextID, script+"\n;null", nil); err != nil {
+		return found, err
 	}
-	return found, nil
+	tab.watch.keepAxeWorld(world.ExecutionContextID)
+	return found, tab.axeIn(world.ExecutionContextID, axeRun, &found)
+}
+
+// axeIn evaluates the source in the world; what it returns, if anything, is JSON.
+func (tab *Tab) axeIn(world runtime.ExecutionContextID, source string, into *axeResult) error {
+	yes := true
+	r, err := call(tab, runtime.Evaluate, runtime.EvaluateParams{
+		Expression: source, ContextID: world, ReturnByValue: &yes, AwaitPromise: &yes,
+	})
+	if err != nil {
+		return err
+	}
+	if into == nil {
+		return value(r.Result, r.ExceptionDetails, nil)
+	}
+	var s string
+	if err := value(r.Result, r.ExceptionDetails, &s); err != nil {
+		return err
+	}
+	return json.Unmarshal([]byte(s), into)
 }

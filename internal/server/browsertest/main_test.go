@@ -107,7 +107,10 @@ var pages = map[string]string{
 			document.getElementById("open").onclick = open_;
 			document.getElementById("close").onclick = () => { d.close(); setTimeout(() => { document.querySelector("h1").textContent = "It is gone" }, 300) };
 		</script>`,
-	"/faulty":       title + `<body><main><h1>Faulty</h1><img src="data:image/gif;base64,R0lGODlhAQABAAAAACw="><p style="color:#ccc;background:#fff">pale</p></main>`,
+	"/faulty":    title + `<body><main><h1>Faulty</h1><img src="data:image/gif;base64,R0lGODlhAQABAAAAACw="><p style="color:#ccc;background:#fff">pale</p></main>`,
+	"/pale-dark": title + `<style>@media (prefers-color-scheme: dark) { p { color: #444; background: #333 } }</style><body><main><h1>Pale</h1><p>pale in the dark</p></main>`,
+	"/more-dark": title + `<style>img { display: none } @media (prefers-color-scheme: dark) { img { display: inline } }</style>
+		<body><main><h1>More</h1><img src="data:image/gif;base64,R0lGODlhAQABAAAAACw="></main>`,
 	"/inline":       title + `<body><p>policy</p><script>document.querySelector("p").textContent = "the script ran"</script>`,
 	"/throws":       title + `<body><p>throws</p><script>setTimeout(() => nothing.here)</script>`,
 	"/lacks-style":  title + `<body><link rel="stylesheet" href="/none.css"><p>lacks</p>`,

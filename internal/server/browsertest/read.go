@@ -260,7 +260,7 @@ const artifactsVariable = "HOLDFAST_TEST_ARTIFACTS"
 // Screenshot writes a picture of the whole page to screens/<name>.png in the folder of artefacts.
 func (tab *Tab) Screenshot(name string) {
 	tab.t.Helper()
-	tab.settle()
+	tab.rest()
 	if _, err := tab.picture(name); err != nil {
 		tab.errorf("picture %s: %v", name, err)
 	}

@@ -265,6 +265,11 @@ func (tab *Tab) url() string {
 // in vain; the search for an element then decides.
 func (tab *Tab) settle() {
 	tab.watch.touch()
+	tab.rest()
+}
+
+// rest is settle where the test has done nothing since: what settled then is only looked at again.
+func (tab *Tab) rest() {
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if !tab.watch.calm() {
 			continue

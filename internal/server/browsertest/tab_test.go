@@ -292,6 +292,23 @@ func TestAxe(t *testing.T) {
 	}
 }
 
+// TestAxeSchemes: what only the second scheme shows is found, be it a colour or an element, in the same document.
+func TestAxeSchemes(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{"/pale-dark": "axe color-contrast", "/more-dark": "axe image-alt", "/keys": ""} {
+		said := strings.Join(failures(t, func(r testing.TB) {
+			tab := Open(r, site(t))
+			tab.Go(path)
+			tab.Axe()
+			tab.Look(Dark())
+			tab.Axe()
+		}), "\n")
+		if n := strings.Count(said, "axe "); n != strings.Count(want, "axe ") || !strings.Contains(said, want) {
+			t.Errorf("%s: complaints %q, want %q once", path, said, want)
+		}
+	}
+}
+
 // TestAxeUnderPolicy looks at a page whose policy allows no script at all.
 func TestAxeUnderPolicy(t *testing.T) {
 	t.Parallel()

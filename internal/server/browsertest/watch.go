@@ -45,6 +45,7 @@ type watch struct {
 	dialogs  []string
 	accept   *bool // answer to dialogs; nil if none is expected
 	answer   func(accept bool)
+	world    runtime.ExecutionContextID // in which axe-core is, of the document in the main frame; 0 if it is in none
 }
 
 // hear takes an event of the browser. It must not block.
@@ -56,7 +57,12 @@ func (w *watch) hear(ev any) {
 		w.load(ev.FrameID, true)
 	case *page.EventFrameStoppedLoading:
 		w.load(ev.FrameID, false)
-	case *page.EventFrameRequestedNavigation, *page.EventFrameStartedNavigating, *page.EventFrameNavigated:
+	case *page.EventFrameNavigated:
+		w.last = time.Now()
+		if ev.Frame.ID == w.frame {
+			w.world = 0
+		}
+	case *page.EventFrameRequestedNavigation, *page.EventFrameStartedNavigating:
 		w.last = time.Now()
 	case *page.EventJavascriptDialogOpening:
 		w.dialog(ev)
@@ -187,6 +193,18 @@ func (w *watch) waitSent(before int, limit time.Duration) {
 	for end := time.Now().Add(limit); w.sentSoFar() <= before && time.Now().Before(end); {
 		time.Sleep(2 * time.Millisecond)
 	}
+}
+
+func (w *watch) axeWorld() runtime.ExecutionContextID {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.world
+}
+
+func (w *watch) keepAxeWorld(world runtime.ExecutionContextID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.world = world
 }
 
 // touch marks that the test has just done something, which may have begun something.
