@@ -13,11 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"holdfast/internal/audit"
 	"holdfast/internal/detect"
 	"holdfast/internal/jobs"
 	"holdfast/internal/problem"
 	"holdfast/internal/respond"
+	"holdfast/internal/seal"
 	"holdfast/internal/store/storetest"
 )
 
@@ -484,6 +487,56 @@ func TestServiceApprovalByLink(t *testing.T) {
 		}
 		storetest.Verify(t, d.DB, d.id)
 	})
+}
+
+// TestServiceMessages: each channel hears once, in its language; who is not to be asked is not; what nobody can be told is
+// in the timeline.
+func TestServiceMessages(t *testing.T) {
+	d := newDrama(t, storetest.NewPlace(t, "sqlite"), "on_release:\n  - notify: {to: [desk], template: released}", "")
+	german := mail("wache")
+	german.Config = json.RawMessage(`{"language":"de"}`)
+	quiet := mail("desk")
+	quiet.Pages = false
+	d.find(d.person("mira").ID, detect.High)
+	r := d.next()
+	page := respond.Send{AccountID: d.id, CaseID: r.CaseID, Template: respond.TemplatePage, RunID: r.Runs[0].ID}
+	must(t, d.SendMessage(t.Context(), page)) // there is no channel
+	d.post.all = []respond.Channel{german, mail("soc"), quiet}
+	d.post.fail = []error{&respond.SendError{Detail: "gone", Permanent: true}}
+	must(t, d.SendMessage(t.Context(), page))
+	must(t, d.SendMessage(t.Context(), page)) // the first one is tried again, as nobody has taken it; the second is not
+	released := page
+	released.Template = respond.TemplateReleased
+	must(t, d.SendMessage(t.Context(), released))
+	var got []string
+	for _, m := range d.post.sent {
+		got = append(got, fmt.Sprintf("%s to %s: %s; %s; %s", m.Kind, m.DedupKey, m.Why, m.Done, m.CaseURL))
+		if !seal.ValidID(m.ID) || m.Account != "Example" || m.What == "" || m.Person == "" {
+			t.Errorf("a message lacks something: %+v", m)
+		}
+	}
+	wanted := []string{
+		"page to soc: The playbook fatigue; suspended, sessions ended; https://holdfast.example/cases/1",
+		"page to wache: Das Playbook fatigue; gesperrt, Sitzungen beendet; https://holdfast.example/cases/1",
+		"release to desk: The playbook fatigue; suspended, sessions ended; https://holdfast.example/cases/1",
+	}
+	if diff := cmp.Diff(wanted, got); diff != "" {
+		t.Errorf("messages (-want +got):\n%s", diff)
+	}
+	failed := map[string]int{}
+	for _, m := range d.record(r.CaseID).Moments {
+		if m.Kind == respond.MomentNotifyFailed {
+			failed[m.Facts["channel"]]++
+		}
+	}
+	if failed[""] != 1 || failed["wache"] != 1 {
+		t.Errorf("failures in the timeline: %v", failed)
+	}
+	must(t, d.SendMessage(t.Context(), respond.Send{AccountID: d.id, CaseID: r.CaseID, Template: respond.TemplateAskPerson, RunID: r.Runs[0].ID}))
+	want(t, "messages without a question", len(d.post.sent), 3)
+	if err := d.SendMessage(t.Context(), respond.Send{AccountID: d.id, CaseID: "999", Template: respond.TemplatePage}); problem.KindOf(err) != problem.NotFound {
+		t.Errorf("a case that there is not: %v", err)
+	}
 }
 
 // TestServiceClose: a case that holds somebody is closed with their release only; after a false alarm habits are learned.
