@@ -48,6 +48,25 @@
 // teaches habits. Windows find event by event what Correlate finds with all of them at hand. Profiles are
 // in a Memory, which may be a database; windows are in the process, and follow from the matches so far.
 //
+// Live does so as events are stored, in any number of processes. Events come late, and processes end: each of
+// these is going back. An engine can be put back to a Snapshot, and its memory (Versions) to the version of the
+// same time; then what is stored since is taken again, in the order in which it happened, and what has become
+// different is committed: findings that begin, change, or are withdrawn. A finding's id follows from its rule,
+// key and time, so what is found again is the same finding.
+//
+//	signals in order of arrival --sort--> in time? --no--> counted: late, or ahead of its time
+//	                                         |
+//	          between what was taken? --yes--> go back to a snapshot before it, at most a tenth of the time
+//	                                         |
+//	                                      Engine --> Commit{version, cursor, findings} --> Checkpoint
+//
+// The database is the truth. A checkpoint (profiles, windows) is a snapshot that no event can come before any
+// more; with the stored events after it, it is the whole state. Each commit and each checkpoint makes the
+// version of the state grow, and is taken only from who knows the version before. Whether an event is late
+// follows from the events stored before it, not from when a process looked. Other rules begin where they come:
+// the old ones have looked at what was before. What a person judges to be harmless is learned at a place in the
+// order of time, so that taking events again comes to the same.
+//
 // What must never happen: a panic, or time or memory out of proportion, because of what stands in a rule
 // file or an event (sizes, depth and combinations are capped, expressions cannot backtrack); a rule that
 // is loaded in part; two readings of one rule; a habit learned from the evidence of a serious finding; an

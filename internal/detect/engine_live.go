@@ -78,7 +78,7 @@ func (x *Engine) TouchOpen() {
 	}
 }
 
-// check says whether a value can be read as what its key says.
+// checkProfile says whether a value can be read as what its key says.
 func checkProfile(key string, value []byte) error {
 	var r recall
 	if key == "" {

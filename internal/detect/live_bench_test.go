@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -62,6 +63,33 @@ func BenchmarkLive(b *testing.B) {
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(b.N*len(events))/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkLiveDelay is the time from an event that is stored to the finding that is stored of it, while nothing
+// else happens.
+func BenchmarkLiveDelay(b *testing.B) {
+	db := storetest.NewPlace(b, "sqlite").Open(b)
+	account, _ := storetest.Account(b, db)
+	add := intake(b, db, account.ID)
+	ctx, stop := context.WithCancel(b.Context())
+	defer stop()
+	go detect.NewLive(detect.LiveConfig{Store: db, Rules: &book{set: compile(b, several, nil), revision: 1}, Now: time.Now, Suppress: time.Nanosecond}).Run(ctx)
+	var took []time.Duration
+	n := int64(0)
+	for b.Loop() {
+		n++
+		e := fail(signIn(strconv.FormatInt(n, 10), "ann@example.com", time.Now()), signals.BadCredentials)
+		e.ReceivedAt = e.Time
+		add([]signals.Event{e}, func(*signals.Event) string { return "" })
+		began := time.Now()
+		if err := db.WaitFindings(b.Context(), account.ID, int64(len(took))); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
 }
 
 // BenchmarkVersions measures what a key takes in a memory with versions.

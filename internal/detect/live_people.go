@@ -2,6 +2,7 @@ package detect
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -36,9 +37,7 @@ func (c *crowd) meet(ctx context.Context, s peopleStates, account string, events
 		if err != nil {
 			return err
 		}
-		for id, p := range states {
-			c.states[id] = p
-		}
+		maps.Copy(c.states, states)
 	}
 	return nil
 }
