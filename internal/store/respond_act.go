@@ -285,6 +285,17 @@ func (tx *Tx) stopAction(a *respond.Action, c respond.Case, run *respond.Run, ch
 	if check.Verdict != respond.Hold || run == nil || run.State != respond.RunActing {
 		return tx.afterAction(c, run)
 	}
+	others, err := readActions(tx, actionsOfRun, a.AccountID, run.ID)
+	if err != nil {
+		return err
+	}
+	for _, x := range others { // who goes on decides about all of them anew
+		if x.State == respond.ActionPlanned {
+			if err := tx.ended(&x, c, respond.Result{State: respond.ActionCancelled, Code: check.Code, Reason: string(check.Name)}); err != nil {
+				return err
+			}
+		}
+	}
 	run.Checks = append(run.Checks, check)
 	checks, err := asJSON(run.Checks)
 	if err != nil {

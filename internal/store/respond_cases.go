@@ -215,7 +215,7 @@ func (db *DB) CloseCase(ctx context.Context, accountID, caseID string, r respond
 		case c.State == respond.CaseClosed:
 			return problem.Coded(problem.Conflict, respond.CodeFinal, "case %d is closed already", c.Number)
 		case c.State == respond.CaseContained:
-			return problem.Coded(problem.Conflict, respond.CodeStillHolding, "case %d still keeps the person suspended; undo it first, or wait for its end", c.Number)
+			return respond.ErrStillHolding()
 		}
 		if err := respond.MoveCase(c.State, respond.CaseClosed); err != nil {
 			return err

@@ -80,17 +80,15 @@ func (tx *Tx) vote(account, id string, v respond.Vote, may func(respond.Approval
 	if err != nil {
 		return a, err
 	}
-	no := mayVote(a, c, voter, tx.now)
-	if no == nil && may != nil {
-		err := may(a, c, voter)
-		if p, ok := errors.AsType[*problem.Error](err); ok {
-			no = p
-		} else if err != nil {
-			return a, err
-		}
+	err = respond.MayVote(tx.now, a, c, voter)
+	if err == nil && may != nil {
+		err = may(a, c, voter)
 	}
-	if no != nil {
-		return a, tx.refuse(account, by, no)
+	if p, ok := errors.AsType[*problem.Error](err); ok {
+		return a, tx.refuse(account, by, p)
+	}
+	if err != nil {
+		return a, err
 	}
 	v.At = tx.now.Truncate(time.Microsecond)
 	if _, err := tx.exec("INSERT INTO approval_votes (account_id, approval_id, user_id, approve, reason, at, door) VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -110,55 +108,15 @@ func (tx *Tx) vote(account, id string, v respond.Vote, may func(respond.Approval
 	if err := tx.append(account, by.Because(reason)); err != nil {
 		return a, err
 	}
-	yes := 0
-	for _, x := range a.Votes {
-		if x.Approve {
-			yes++
-		}
+	if to := a.Tally(); to != respond.ApprovalPending {
+		return a, tx.answered(&a, c, to, by)
 	}
-	switch {
-	case !v.Approve:
-		err = tx.answered(&a, c, respond.ApprovalDenied, by)
-	case yes >= a.Needed:
-		err = tx.answered(&a, c, respond.ApprovalApproved, by)
-	default:
-		err = tx.settleCase(account, c.ID) // one more is needed
-	}
-	return a, err
+	return a, tx.settleCase(account, c.ID) // others are needed, too
 }
 
-// mayVote says why the person may not answer the approval; nil: they may.
-func mayVote(a respond.Approval, c respond.Case, voter respond.Person, now time.Time) *problem.Error {
-	switch {
-	case a.State != respond.ApprovalPending:
-		return problem.Coded(problem.Conflict, respond.CodeFinal, "the approval is %s already", a.State)
-	case !now.Before(a.ExpiresAt):
-		return problem.Coded(problem.Conflict, "too_late", "the approval could be answered until %s", a.ExpiresAt.Format(time.RFC3339))
-	case voter.ID == "" || !voter.Active || voter.Suspended:
-		return problem.Coded(problem.Forbidden, "not_active", "only an active person of the account may answer")
-	case a.NotSelf && voter.ID == c.Subject.PersonID:
-		return problem.Coded(problem.Forbidden, "self", "whom the case is about may not answer")
-	case !asked(a, voter):
-		return problem.Coded(problem.Forbidden, "not_asked", "only members of the groups that are asked may answer")
-	case slices.ContainsFunc(a.Votes, func(v respond.Vote) bool { return v.UserID == voter.ID }):
-		return problem.Coded(problem.Conflict, "twice", "the person has answered already; somebody else must")
-	}
-	return nil
-}
-
-// asked says whether the person is of the groups that are asked; no group is named where everybody is.
-func asked(a respond.Approval, p respond.Person) bool {
-	if len(a.From) == 0 {
-		return true
-	}
-	for i, id := range p.GroupIDs {
-		for _, from := range a.From {
-			if from == id || directory.GroupKey(from) == directory.GroupKey(p.Groups[i]) {
-				return true
-			}
-		}
-	}
-	return false
+// asks says whether the group is asked for the approval.
+func asks(a respond.Approval, g directory.Group) bool {
+	return slices.ContainsFunc(a.From, func(from string) bool { return from == g.ID || directory.GroupKey(from) == directory.GroupKey(g.Name) })
 }
 
 // setApproval ends an approval and says so.
@@ -187,7 +145,7 @@ func (tx *Tx) answered(a *respond.Approval, c respond.Case, to respond.ApprovalS
 	}
 	switch {
 	case to == respond.ApprovalApproved && a.Order == respond.Before:
-		err = tx.actAfterAll(&run, c)
+		err = tx.letAct(&run, c)
 	case to == respond.ApprovalApproved:
 	case a.Order == respond.Before:
 		err = tx.giveUp(&run, c, map[respond.ApprovalState]respond.RunState{respond.ApprovalDenied: respond.RunDenied, respond.ApprovalExpired: respond.RunExpired}[to])
@@ -200,8 +158,8 @@ func (tx *Tx) answered(a *respond.Approval, c respond.Case, to respond.ApprovalS
 	return tx.settleCase(a.AccountID, c.ID)
 }
 
-// actAfterAll lets a run that waited act.
-func (tx *Tx) actAfterAll(run *respond.Run, c respond.Case) error {
+// letAct lets a run that waited act.
+func (tx *Tx) letAct(run *respond.Run, c respond.Case) error {
 	if run.State != respond.RunWaiting {
 		return nil // it was given up meanwhile
 	}
@@ -286,7 +244,7 @@ func (db *DB) ExpireApproval(ctx context.Context, accountID, approvalID string) 
 		}
 		switch {
 		case a.OnTimeout == respond.TimeoutApprove && a.Order == respond.Before:
-			err = tx.actAfterAll(&run, c)
+			err = tx.letAct(&run, c)
 		case a.OnTimeout == respond.TimeoutHold:
 			if a.Order == respond.Before {
 				if err := tx.giveUp(&run, c, respond.RunHeld); err != nil {
@@ -338,7 +296,7 @@ func (db *DB) PendingApprovals(ctx context.Context, accountID, userID string) ([
 			if err != nil {
 				return err
 			}
-			if mayVote(a, c, voter, db.now()) == nil {
+			if respond.MayVote(db.now(), a, c, voter) == nil {
 				out = append(out, a)
 			}
 		}
@@ -370,7 +328,7 @@ func (db *DB) Approvers(ctx context.Context, accountID, approvalID string) ([]re
 		}
 		seen := map[string]bool{}
 		for _, g := range groups {
-			if !asked(a, respond.Person{Groups: []string{g.Name}, GroupIDs: []string{g.ID}}) || len(a.From) == 0 && g.Kind != directory.Owners {
+			if !asks(a, g) {
 				continue
 			}
 			query, args := membersToAsk, []any{accountID, g.ID, false, mostApprovers}
@@ -383,7 +341,7 @@ func (db *DB) Approvers(ctx context.Context, accountID, approvalID string) ([]re
 				return fmt.Errorf("read members of %q: %w", g.Name, err)
 			}
 			for _, id := range ids {
-				if seen[id] || a.NotSelf && id == c.Subject.PersonID {
+				if seen[id] {
 					continue
 				}
 				seen[id] = true
@@ -391,7 +349,9 @@ func (db *DB) Approvers(ctx context.Context, accountID, approvalID string) ([]re
 				if err != nil {
 					return err
 				}
-				out = append(out, p)
+				if respond.MayVote(db.now(), a, c, p) == nil {
+					out = append(out, p)
+				}
 			}
 		}
 		slices.SortFunc(out, func(x, y respond.Person) int { return cmp.Compare(x.ID, y.ID) })

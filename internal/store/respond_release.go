@@ -34,6 +34,26 @@ func (tx *Tx) releaseCaseHold(account string, c respond.Case, by audit.Entry) er
 	return tx.holdEnded(account, h, by)
 }
 
+// endCaseHolds releases the holds of cases on a person who is removed.
+func (tx *Tx) endCaseHolds(account, userID string, by audit.Entry) error {
+	holders, err := tx.openHolders(account, userID)
+	if err != nil {
+		return err
+	}
+	for _, h := range holders {
+		if !strings.HasPrefix(h.Holder, caseHolder) {
+			continue
+		}
+		if err := tx.release(account, userID, h.ID, by); err != nil {
+			return err
+		}
+		if err := tx.holdEnded(account, h, by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // holdEnded follows up the end of a hold, whoever ended it: if it was a case's, its actions are undone, and it is said.
 func (tx *Tx) holdEnded(account string, h openHold, by audit.Entry) error {
 	caseID, ours := strings.CutPrefix(h.Holder, caseHolder)

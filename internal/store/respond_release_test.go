@@ -117,6 +117,15 @@ func TestReactivated(t *testing.T) {
 		_, err = s.UndoCase(t.Context(), s.id, id, "", user(s.owner.ID))
 		s.fails(err, respond.CodeFinal)
 
+		// Who is removed while a case holds them: the hold is over, and the case can be closed.
+		yuki := s.person("yuki")
+		s.find(yuki.ID, detect.High)
+		held := s.respond(plan(respond.RunActing, forEver())).CaseID
+		must(t, s.RemoveUser(t.Context(), s.id, yuki.ID, user(s.owner.ID)))
+		want(t, "state", s.record(held).Case.State, respond.CaseOpen)
+		_, err = s.CloseCase(t.Context(), s.id, held, respond.Benign, "", user(s.owner.ID))
+		must(t, err)
+
 		// What comes later opens another.
 		s.find(mira.ID, detect.High)
 		next := s.respond(plan(respond.RunActing, forEver()))
@@ -124,8 +133,8 @@ func TestReactivated(t *testing.T) {
 		want(t, "refused", s.record(next.CaseID).Actions[0].Code, "no_user")
 		list, err := s.CaseList(t.Context(), respond.CaseQuery{AccountID: s.id, Limit: 5})
 		must(t, err)
-		want(t, "cases", len(list), 2)
-		want(t, "newest first", list[0].Number, 2)
+		want(t, "cases", len(list), 3)
+		want(t, "newest first", list[0].Number, 3)
 		counts, err := s.CaseCounts(t.Context(), s.id)
 		must(t, err)
 		want(t, "counts", counts, respond.CaseCounts{Open: 1})

@@ -164,6 +164,9 @@ func (db *DB) RemoveUser(ctx context.Context, accountID, id string, by audit.Ent
 		} else if last {
 			return tx.refuse(accountID, by, directory.ErrLastOwner())
 		}
+		if err := tx.endCaseHolds(accountID, id, by.Because("removed")); err != nil {
+			return err
+		}
 		for _, q := range []string{
 			"DELETE FROM group_members WHERE account_id = $1 AND user_id = $2",
 			"DELETE FROM setup_links WHERE account_id = $1 AND user_id = $2",
