@@ -26,8 +26,8 @@ var mayImport = map[string]string{
 	"internal/vault":     "problem web audit seal jobs origin",
 	"internal/feed":      "problem web audit seal jobs origin tally",
 	"internal/signals":   "problem web audit seal jobs origin eventsapi",
-	"internal/detect":    "problem web audit origin signals",
-	"internal/respond":   "problem web audit seal jobs detect usersapi",
+	"internal/detect":    "problem web audit seal origin signals",           // seal: ids of processes in leases
+	"internal/respond":   "problem web audit seal jobs signals detect usersapi", // signals: an event is evidence, live and in a rehearsal
 
 	"internal/console": "problem web audit jobs origin " + domains,                   // never store or seal
 	"internal/store":   "problem audit seal jobs origin " + domains,                  // never web or console
