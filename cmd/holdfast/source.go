@@ -123,9 +123,6 @@ func (c *sourceListCmd) Run(ctx context.Context, g *globals, std stdio) error {
 	if c.JSON {
 		return printResults(std, all, h.sourceView)
 	}
-	if len(all) == 0 {
-		fmt.Fprintln(std.out, "No sources yet. Add one: holdfast source add --kind events-api --name N --token-stdin")
-	}
 	for _, x := range all {
 		fmt.Fprintf(std.out, "%s  %-6s  %-10s  %-30s  %d events, the last %s\n", x.ID, x.State, x.Kind, x.Name, x.Events, moment(x.LastEventAt))
 	}
