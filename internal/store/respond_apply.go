@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -370,6 +369,3 @@ func (tx *Tx) moment(account, caseID string, m respond.Moment) error {
 	}
 	return nil
 }
-
-// caseNumber is how messages of problems name a case.
-func caseNumber(c respond.Case) string { return strconv.FormatInt(c.Number, 10) }

@@ -266,7 +266,8 @@ func (tx *Tx) eventOf(account string, finding int64) (respond.EventFacts, error)
 const firstEventOf = `SELECT source_id, event FROM signal_events WHERE account_id = $1 AND seq = (SELECT s.seq FROM finding_events f CROSS JOIN signal_events s
 	WHERE f.account_id = $1 AND f.finding = $2 AND s.account_id = f.account_id AND s.seq = f.event ORDER BY s.at, s.seq LIMIT 1)`
 
-// scanEventFacts reads an event, without its trust.
+// scanEventFacts reads an event, without its trust. What cannot be read says nothing, not even when it was: no
+// playbook acts on it, and what comes after it is not held up.
 func scanEventFacts(r scanner) (respond.EventFacts, error) {
 	var source string
 	var text []byte
@@ -274,5 +275,8 @@ func scanEventFacts(r scanner) (respond.EventFacts, error) {
 		return respond.EventFacts{}, err
 	}
 	e, err := signals.DecodeOCSF(text)
-	return respond.EventOf(e, source), err
+	if err != nil {
+		return respond.EventFacts{SourceID: source}, nil
+	}
+	return respond.EventOf(e, source), nil
 }
