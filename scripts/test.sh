@@ -91,6 +91,8 @@ fi
 # their memory is not the heap of Go, so it would see nothing there, and takes two thirds of the time of
 # tests with a database. What we hand to the driver, which is Go, is looked at.
 race=(-race -gcflags=modernc.org/sqlite/lib=-race=false -gcflags=modernc.org/libc/...=-race=false)
+# A program with the race detector sleeps for a second before it ends, and tests start hundreds of them.
+export GORACE="atexit_sleep_ms=50${GORACE:+ $GORACE}"
 
 # vet is one of the checks of make check. No result is taken from the cache: files, servers and
 # clients that a test uses are not all known to it.

@@ -71,7 +71,8 @@ func params(p testscript.Params, environ []string) testscript.Params {
 	}
 	p.RequireUniqueNames = true
 	p.Setup = func(env *testscript.Env) error {
-		env.Vars = append(append(env.Vars, "USER=tester", "TERM=dumb"), environ...)
+		// Of what the scripts inherit nothing is left, and so they would not have this from scripts/test.sh.
+		env.Vars = append(append(env.Vars, "USER=tester", "TERM=dumb", "GORACE="+os.Getenv("GORACE")), environ...)
 		return nil
 	}
 	p.Cmds = map[string]func(ts *testscript.TestScript, neg bool, args []string){

@@ -24,7 +24,7 @@ func testKilled(t *testing.T, p *Place) {
 	dbs := []*store.DB{p.Open(t), p.Open(t)}
 	a, _ := Account(t, dbs[0])
 	c, _ := newClient(t, dbs[0], a.ID)
-	ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
 	defer stop()
 	var done, failed atomic.Int64
 	var mu sync.Mutex
@@ -60,15 +60,17 @@ func testKilled(t *testing.T, p *Place) {
 		})
 	}
 	raw := p.raw(t)
-	for ctx.Err() == nil {
+	enough := func() bool { return done.Load() >= 100 && failed.Load() >= 10 }
+	for began := time.Now(); ctx.Err() == nil && (time.Since(began) < 3*time.Second || !enough()); {
 		if _, err := raw.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name = 'holdfast' ORDER BY random() LIMIT 1`); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+	stop()
 	wg.Wait()
-	if done.Load() < 100 || failed.Load() < 10 {
+	if !enough() {
 		t.Errorf("%d done and %d failed; little is proven", done.Load(), failed.Load())
 	}
 	t.Logf("%d people added, %d calls failed", done.Load(), failed.Load())
