@@ -15,6 +15,7 @@ import (
 	"holdfast/internal/oauth"
 	"holdfast/internal/origin"
 	"holdfast/internal/problem"
+	"holdfast/internal/respond"
 	"holdfast/internal/signin"
 	"holdfast/internal/vault"
 	"holdfast/internal/web"
@@ -34,6 +35,7 @@ type Config struct {
 	Vaults    *vault.Service
 	Feed      *feed.Service
 	Audit     AuditLog
+	Respond   *respond.Service // its Store has the cases
 
 	APIURL  string // base URL of the API, without a slash at the end
 	Origin  string // of the console itself

@@ -21,6 +21,7 @@ import (
 	"holdfast/internal/directory"
 	"holdfast/internal/feed"
 	"holdfast/internal/oauth"
+	"holdfast/internal/respond"
 	"holdfast/internal/signin"
 	"holdfast/internal/store"
 	"holdfast/internal/store/storetest"
@@ -60,7 +61,7 @@ func newDesk(t *testing.T) *desk {
 	c, err := console.New(console.Config{
 		SignIn:    &signin.Service{Store: d.db, Keys: keys, Origin: "http://console.example", Now: time.Now},
 		Directory: &directory.Service{Store: d.db, Keys: keys, Now: time.Now},
-		OAuth:     d.apps, Vaults: d.vaults, Audit: d.db, Feed: d.events,
+		OAuth:     d.apps, Vaults: d.vaults, Audit: d.db, Feed: d.events, Respond: &respond.Service{Store: d.db, Now: time.Now},
 		APIURL: "https://api.example", Origin: "http://console.example", Version: "test", Now: time.Now,
 	})
 	if err != nil {
