@@ -432,7 +432,9 @@ func TestLocalPull(t *testing.T) {
 // TestSignalsCrash kills servers while events come, sent and asked for. What was answered 202 is there, what was
 // asked for goes on where it was stored last, and nothing is there twice.
 func TestSignalsCrash(t *testing.T) {
+	t.Parallel()
 	storetest.Each(t, func(t *testing.T, place *storetest.Place) {
+		t.Parallel() // it waits for the lease of the dead
 		other := servertest.Start(t, "sqlite")
 		db := place.Open(t)
 		account, owner := storetest.Account(t, db)
