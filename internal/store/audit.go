@@ -27,6 +27,11 @@ func (tx *Tx) append(account string, e audit.Entry) error {
 	l := head.Next(e, now)
 	tx.links = append(tx.links, l)
 	tx.heads[account] = l.Head()
+	// What was refused is for no reader of events. Who waits for some comes upon it within a tick, and not between two
+	// answers, where it would tell that the account is there.
+	if l.Entry.Outcome != audit.Refused {
+		tx.ring(account)
+	}
 	return nil
 }
 

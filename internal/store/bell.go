@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 
@@ -40,10 +39,7 @@ func (b *bells) ring(tx *Tx) {
 	if len(b.waiting) == 0 {
 		return
 	}
-	for account := range tx.heads {
-		b.ringLocked(account)
-	}
-	for account := range maps.Keys(tx.rings) {
+	for account := range tx.rings {
 		b.ringLocked(account)
 	}
 }

@@ -334,7 +334,7 @@ type Tx struct {
 	chains map[string]*chain     // that were asked for
 	links  []audit.Link          // not yet written
 	locked map[string]bool
-	rings  map[string]bool // accounts with new events, the audit log apart
+	rings  map[string]bool // accounts with something new for who waits
 
 	changed bool // something has been written, links and heads apart, or a statement has failed
 }
