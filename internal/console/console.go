@@ -82,7 +82,7 @@ func New(cfg Config) (*Console, error) {
 func (c *Console) Routes() []web.Route {
 	routes := slices.Concat(
 		c.commonRoutes(), c.signinRoutes(), c.profileRoutes(), c.overviewRoutes(), c.integrationRoutes(),
-		c.peopleRoutes(), c.groupRoutes(), c.vaultRoutes(), c.auditRoutes(), c.signInEventRoutes(), c.firewallRoutes(), c.settingsRoutes(), c.helpRoutes(), c.tourRoutes(),
+		c.peopleRoutes(), c.groupRoutes(), c.vaultRoutes(), c.auditRoutes(), c.signInEventRoutes(), c.firewallRoutes(), c.guardRoutes(), c.settingsRoutes(), c.helpRoutes(), c.tourRoutes(),
 	)
 	for i := range routes {
 		routes[i].Errors = problem.Page

@@ -29,6 +29,7 @@ func (c *Console) functions(lang string) template.FuncMap {
 		"ago":      f.ago,
 		"date":     f.date,
 		"until":    f.until,
+		"span":     spanWords,
 		"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"initials": initials,
 		"avatar":   avatar,

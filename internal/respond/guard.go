@@ -240,6 +240,9 @@ func checkBlast(f Facts, g Guard, playbook string, own Tighter) (Check, error) {
 	return pass(CheckBlast, "within", facts...), nil
 }
 
+// MostHeld is how many of so many active people cases may hold at a time.
+func (g Guard) MostHeld(active int) int { return shareOf(active, g.MaxShare) }
+
 // shareOf is how many of the people the share is, rounded down; one is always allowed.
 func shareOf(active int, percent float64) int {
 	return max(1, int(float64(active)*percent/100+1e-9))
