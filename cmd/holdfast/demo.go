@@ -20,7 +20,8 @@ import (
 
 type demoCmd struct {
 	Listen string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to serve on; port 0 takes a free one."`
-	JSON   bool   `name:"json" help:"Print one JSON object when ready; the log goes to standard error."`
+	Attack bool   `help:"Play an attack against the demo, and print what happens; see it in the console meanwhile."`
+	JSON   bool   `name:"json" help:"Print one JSON object when ready; the log goes to standard error. With --attack: one object for each line, and end after the last one."`
 }
 
 func (c *demoCmd) Run(ctx context.Context, g *globals, std stdio) (err error) {
@@ -38,7 +39,11 @@ func (c *demoCmd) Run(ctx context.Context, g *globals, std stdio) (err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
 	demo := globals{Config: g.Config, Data: dir}
-	cfg, err := demo.load(std, map[string]string{"listen.api": c.Listen, "listen.ops": "off", "database": "sqlite"})
+	settings := map[string]string{"listen.api": c.Listen, "listen.ops": "off", "database": "sqlite"}
+	if c.Attack { // the attackers are at addresses of their own, behind a proxy that there is not
+		settings["trusted_proxies"] = "127.0.0.1,::1"
+	}
+	cfg, err := demo.load(std, settings)
 	if err != nil {
 		return err
 	}
@@ -66,6 +71,9 @@ func (c *demoCmd) serve(ctx context.Context, cfg config.Config, std stdio, keep 
 		}
 		return u.DisplayName
 	})
+	if c.Attack {
+		return c.attack(ctx, std, s, show, cfg.Data, keep, d)
+	}
 	if c.JSON {
 		base := s.URL()
 		err = printJSON(std, demoJSON{
@@ -81,9 +89,15 @@ func (c *demoCmd) serve(ctx context.Context, cfg config.Config, std stdio, keep 
 	if err := s.Run(ctx); err != nil {
 		return err
 	}
-	if !c.JSON {
-		_, err = fmt.Fprintln(std.out, map[bool]string{true: "\nStopped. The data stays in " + cfg.Data, false: "\nStopped, and the data is removed."}[keep])
+	if c.JSON {
+		return nil
 	}
+	return stopped(std, cfg.Data, keep)
+}
+
+// stopped says what became of the data.
+func stopped(std stdio, dir string, keep bool) error {
+	_, err := fmt.Fprintln(std.out, map[bool]string{true: "\nStopped. The data stays in " + dir, false: "\nStopped, and the data is removed."}[keep])
 	return err
 }
 

@@ -21,6 +21,7 @@ type follower struct {
 	width int // of the terminal; 0 if there is none
 	paint func(colour, text string) string
 	name  func(ctx context.Context, userID string) string
+	quiet bool // requests are left out
 }
 
 func newFollower(std stdio) *follower {
@@ -38,6 +39,13 @@ func (f *follower) names(name func(ctx context.Context, userID string) string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.name = name
+}
+
+// hush leaves requests out, or shows them again.
+func (f *follower) hush(quiet bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.quiet = quiet
 }
 
 func (f *follower) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
@@ -58,6 +66,9 @@ func (f *follower) Handle(ctx context.Context, r slog.Record) error {
 	})
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if request && f.quiet {
+		return nil
+	}
 	at := f.paint(grey, r.Time.Format("15:04:05"))
 	if !request {
 		_, err := fmt.Fprintf(f.w, "%s  %s%s\n", at, f.paint(yellow, r.Message), others.String())

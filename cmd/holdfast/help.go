@@ -29,9 +29,11 @@ func lessons() map[string]lesson {
 				"holdfast serve --print-example > holdfast.yaml",
 				"holdfast serve --config holdfast.yaml --check-config",
 			}},
-		"demo": {`Makes a company of 50 people and an OAuth application with all four scopes, prints commands to try in a second terminal, and shows requests as they arrive. The data is removed at the end, unless --data names a folder for it.`,
+		"demo": {`Makes a company of 50 people and an OAuth application with all four scopes, prints commands to try in a second terminal, and shows requests as they arrive. The data is removed at the end, unless --data names a folder for it. With --attack, somebody is asked for second factors until one is given, and one password is tried on many people; it prints what is found, which guard rails were passed, who was suspended, how the next attempts are answered, and when the suspensions end. With --json it also answers the question about an owner, ends by itself, and exits with 1 if the attack was not contained or anybody else was suspended.`,
 			[]string{
 				"holdfast demo",
+				"holdfast demo --attack",
+				"holdfast demo --attack --json --listen 127.0.0.1:0",
 				"holdfast demo --listen 127.0.0.1:0 --json",
 				"holdfast --data ./demo-data demo",
 			}},

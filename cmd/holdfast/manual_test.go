@@ -164,6 +164,7 @@ Errors, logs and progress go to standard error. Colours and progress bars are fo
 | ` + "`rule check`" + ` | ` + "`ok`, `rules`, `faults` (`file`, `line`, `column`, `text`), `warnings`" + ` |
 | ` + "`rule test`" + ` | a line per finding: ` + "`rule`, `name`, `level`, `user`, `time`, `events`, `features`, `id`, `version`, `address`, `key`, `last`, `count`, `more_events`, `explain`" + `; with ` + "`--accuracy`" + ` one object |
 | ` + "`demo`" + ` | ` + "`base_url`, `console_url`, `data_dir`, `account_id`, `client_id`, `client_secret`, `events_token`, `owner_email`, `owner_password`" + `, when it is ready |
+| ` + "`demo --attack`" + ` | one object a line: ` + "`time`, `after_ms`, `kind`, `user`, `text`" + `; the last one is ` + "`kind` (`result`), `contained`, `wrongly_suspended`, `ms_to_contain`, `ms`" + ` |
 
 ## Exit codes
 
