@@ -42,6 +42,7 @@ type Resident struct {
 	Person
 	Owner     bool          // an active owner of the account
 	Protected bool          // for rules; see [detect.PersonState]
+	MemberOf  []string      // ids of groups, for rules: without the one of everybody
 	Away      []detect.Span // when somebody kept them suspended who is no case
 }
 

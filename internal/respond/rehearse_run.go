@@ -141,7 +141,7 @@ func (s *rehearsing) Person(e *signals.Event) (detect.Person, bool) {
 	if p == nil { // who was removed since is nobody of whom more is known
 		return detect.Person{ID: id}, true
 	}
-	return detect.Person{ID: id, Protected: p.Protected, Groups: p.GroupIDs, Suspended: s.suspended(p, e.When())}, true
+	return detect.Person{ID: id, Protected: p.Protected, Groups: p.MemberOf, Suspended: s.suspended(p, e.When())}, true
 }
 
 func (s *rehearsing) resident(id string) *Resident {

@@ -58,6 +58,7 @@ func (db *DB) Residents(ctx context.Context, accountID string) ([]respond.Reside
 		for _, g := range groups {
 			member := in[member{g.ID, u.ID}]
 			if member {
+				r.MemberOf = append(r.MemberOf, g.ID)
 				r.Protected = r.Protected || protects(g.Kind)
 				r.Owner = r.Owner || g.Kind == directory.Owners && r.Active
 			}
@@ -65,6 +66,7 @@ func (db *DB) Residents(ctx context.Context, accountID string) ([]respond.Reside
 				r.Groups, r.GroupIDs = append(r.Groups, g.Name), append(r.GroupIDs, g.ID)
 			}
 		}
+		slices.Sort(r.MemberOf)
 		all = append(all, r)
 	}
 	return all, nil
