@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"holdfast/internal/audit"
@@ -35,6 +36,8 @@ type Config struct {
 	Vaults    *vault.Service
 	Feed      *feed.Service
 	Audit     AuditLog
+	Findings  Findings
+	Rules     Rules
 	Respond   *respond.Service // its Store has the cases
 
 	APIURL  string // base URL of the API, without a slash at the end
@@ -48,6 +51,7 @@ type Config struct {
 type Console struct {
 	Config
 	strangers  *web.Limiter // by address
+	trying     sync.Mutex   // held while a rule is tried
 	assets     *Assets
 	catalogue  *catalogue
 	pages      map[string]map[string]*template.Template // by language, by name of the page
@@ -82,7 +86,8 @@ func New(cfg Config) (*Console, error) {
 func (c *Console) Routes() []web.Route {
 	routes := slices.Concat(
 		c.commonRoutes(), c.signinRoutes(), c.profileRoutes(), c.overviewRoutes(), c.integrationRoutes(),
-		c.peopleRoutes(), c.groupRoutes(), c.vaultRoutes(), c.auditRoutes(), c.signInEventRoutes(), c.firewallRoutes(), c.guardRoutes(), c.settingsRoutes(), c.helpRoutes(), c.tourRoutes(),
+		c.peopleRoutes(), c.groupRoutes(), c.vaultRoutes(), c.auditRoutes(), c.signInEventRoutes(), c.firewallRoutes(),
+		c.findingRoutes(), c.ruleRoutes(), c.listRoutes(), c.guardRoutes(), c.settingsRoutes(), c.helpRoutes(), c.tourRoutes(),
 	)
 	for i := range routes {
 		routes[i].Errors = problem.Page

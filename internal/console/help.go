@@ -71,6 +71,7 @@ func helpTable() []helpChapter {
 		{"help.chapter.signals", []helpSubject{
 			{"sign-in-events", "/sign-ins", "nav.sign_ins", web.Integrations, []string{"firewall", "events-reporting", "suspend"}},
 			{"firewall", "/firewall", "nav.firewall", web.Integrations, []string{"sign-in-events", "roles", "events-reporting"}},
+			{"rules", "/rules", "nav.rules", web.Integrations, []string{"sign-in-events", "firewall", "suspend"}},
 		}},
 		{"help.chapter.account", []helpSubject{
 			{"vaults", "/vaults", "nav.vaults", web.Member, []string{"save-credentials", "groups", "audit"}},
