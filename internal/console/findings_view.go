@@ -41,7 +41,6 @@ type findingEvent struct {
 	signals.Stored
 	At      time.Time
 	Who     string
-	WhoAt   string // address of the person's page; empty: there is none
 	Result  string // in words
 	State   string // ok, wait or bad, as in a timeline
 	Place   string
@@ -225,7 +224,7 @@ func (c *Console) findingEvent(r *http.Request, names *names, e signals.Stored) 
 	ev := &e.Event
 	row := findingEvent{
 		Stored: e, At: ev.When(), Who: cmp.Or(ev.User.Name, ev.User.Email, ev.User.Login, ev.User.ID), Result: c.eventResult(r, ev),
-		Place: c.place(r, ev.Src.Location), Program: program(ev.Client), Source: cmp.Or(ev.Code, strings.Join(slices.DeleteFunc([]string{ev.StatusDetail, ev.StatusCode}, func(s string) bool { return s == "" }), " · ")),
+		Place: c.place(r, ev.Src.Location), Program: program(ev.Client), Source: cmp.Or(strings.Join(slices.DeleteFunc([]string{ev.StatusDetail, ev.StatusCode}, func(s string) bool { return s == "" }), " · "), ev.Code),
 	}
 	switch ev.StatusID {
 	case signals.StatusSuccess:
@@ -241,15 +240,9 @@ func (c *Console) findingEvent(r *http.Request, names *names, e signals.Stored) 
 	if e.Match.PersonID == "" {
 		return row, nil
 	}
-	name, found, err := names.of(r.Context(), "user", e.Match.PersonID)
-	if err != nil {
-		return row, err
-	}
+	name, _, err := names.of(r.Context(), "user", e.Match.PersonID)
 	row.Who = cmp.Or(name, row.Who, c.tr(r, "audit.subject.no_user"))
-	if found {
-		row.WhoAt = "/people/" + e.Match.PersonID
-	}
-	return row, nil
+	return row, err
 }
 
 // eventResult says what came of an event: for one of the account's own as the list of sign-ins does, else by

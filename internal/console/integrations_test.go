@@ -18,6 +18,8 @@ import (
 
 	"holdfast/internal/audit"
 	"holdfast/internal/console"
+	"holdfast/internal/detect"
+	detectrules "holdfast/internal/detect/rules"
 	"holdfast/internal/directory"
 	"holdfast/internal/feed"
 	"holdfast/internal/oauth"
@@ -58,10 +60,14 @@ func newDesk(t *testing.T) *desk {
 	d.apps = &oauth.Service{Store: d.db, Limits: oauth.NewLimits(time.Now), Now: time.Now}
 	d.vaults = &vault.Service{Store: d.db, Keys: keys, Now: time.Now}
 	d.events = &feed.Service{Store: d.db, Keys: keys, URL: "https://api.example", Now: time.Now}
+	rules, err := detect.NewRules(detect.RulesConfig{Store: d.db, Pack: detectrules.FS(), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
 	c, err := console.New(console.Config{
 		SignIn:    &signin.Service{Store: d.db, Keys: keys, Origin: "http://console.example", Now: time.Now},
 		Directory: &directory.Service{Store: d.db, Keys: keys, Now: time.Now},
-		OAuth:     d.apps, Vaults: d.vaults, Audit: d.db, Feed: d.events, Respond: &respond.Service{Store: d.db, Now: time.Now},
+		OAuth:     d.apps, Vaults: d.vaults, Audit: d.db, Feed: d.events, Findings: d.db, Rules: rules, Respond: &respond.Service{Store: d.db, Now: time.Now},
 		APIURL: "https://api.example", Origin: "http://console.example", Version: "test", Now: time.Now,
 	})
 	if err != nil {

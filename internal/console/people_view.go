@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"holdfast/internal/audit"
+	"holdfast/internal/detect"
 	"holdfast/internal/directory"
 	"holdfast/internal/signin"
 	"holdfast/internal/web"
@@ -15,6 +16,7 @@ const (
 	attemptsShown = 20
 	historyShown  = 30
 	endedShown    = 30 // holds that are over
+	findingsShown = 5
 )
 
 // personPage is the data of pages/person.html.
@@ -31,6 +33,7 @@ type personPage struct {
 	Attempts []signin.Attempt
 	Slowed   signin.Slowed
 	History  []historyRow
+	Findings []findingRow // the latest; only for who may see them
 }
 
 // Invited reports whether the person has not set up signing in yet.
@@ -92,6 +95,15 @@ func (c *Console) person(w http.ResponseWriter, r *http.Request) error {
 	}
 	if data.History, err = c.history(r, u.ID, who); err != nil {
 		return err
+	}
+	if me(r).Has(web.Integrations) {
+		found, err := c.Findings.FindingList(ctx, detect.FindingQuery{AccountID: account, PersonID: u.ID, Limit: findingsShown})
+		if err != nil {
+			return err
+		}
+		if data.Findings, err = c.findingRows(r, found); err != nil {
+			return err
+		}
 	}
 	return c.render(w, r, page{name: "person", title: u.DisplayName, data: data})
 }

@@ -31,7 +31,7 @@ var (
 // in a block of several lines.
 func highlight(text string) []sourceLine {
 	var lines []sourceLine
-	for line := range strings.Lines(strings.TrimSpace(text) + "\n") {
+	for line := range strings.Lines(strings.TrimRight(strings.TrimLeft(text, "\r\n"), " \t\r\n") + "\n") {
 		l := sourceLine{Number: len(lines) + 1}
 		line = strings.TrimRight(line, "\r\n")
 		if m := yamlKey.FindStringSubmatch(line); m != nil {
