@@ -305,11 +305,12 @@ func (f *features) groups() []string {
 	return f.directory.Groups[:min(most, len(f.directory.Groups))]
 }
 
-// crowd is how many people of a group got in from a country; of country 0, from anywhere.
+// crowd is how many people of a group got in from a country; of country 0, from anywhere. The separator is one that
+// no text of an event has, and that PostgreSQL stores, which it does not do with a zero.
 func (f *features) crowd(group string, country bool) (string, crowdProfile) {
 	name := group
 	if country {
-		name += "\x00" + f.event.Src.Location.Country
+		name += "\x1f" + f.event.Src.Location.Country
 	}
 	key := f.keyed('g', name)
 	var c crowdProfile

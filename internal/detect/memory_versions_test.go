@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -129,5 +131,27 @@ func TestVersionsExpire(t *testing.T) {
 	m.Spoil("bad")
 	if n := len(m.Changed()); n != 2 {
 		t.Errorf("%d keys are to be saved, want those that are to be removed: 2", n)
+	}
+}
+
+// TestKeysAreTexts: PostgreSQL stores no text with a zero in it. A key that has one would keep every checkpoint from
+// being written.
+func TestKeysAreTexts(t *testing.T) {
+	m := detect.NewVersions()
+	x := newEngine(t, packSet(t), m)
+	events := madeUp(20, 5, 500)
+	for i := range events {
+		if _, err := x.Take(&events[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := m.All()
+	if len(all) < 20 {
+		t.Fatalf("only %d keys; nothing is shown", len(all))
+	}
+	for _, p := range all {
+		if !utf8.ValidString(p.Key) || strings.ContainsRune(p.Key, 0) {
+			t.Errorf("%q is no text that can be stored", p.Key)
+		}
 	}
 }
