@@ -16,7 +16,7 @@ var completionCases = []struct {
 	words []string
 	want  string
 }{
-	{"commands", []string{""}, "account app audit bench completion demo doctor events events-token firewall group migrate rule rule-list serve source user version"},
+	{"commands", []string{""}, "account app audit bench case channel completion demo doctor events events-token firewall group guard migrate playbook rule rule-list serve source target user version"},
 	{"beginning", []string{"de"}, "demo"},
 	{"subcommands", []string{"user", "re"}, "reactivate remove"},
 	{"flags", []string{"app", "rotate", "--o"}, "--overlap"},

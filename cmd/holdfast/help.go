@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -21,7 +22,7 @@ type lesson struct {
 // lessons are by the path of the command. A test holds that every command has one, and that each
 // example is a command line that is understood.
 func lessons() map[string]lesson {
-	return map[string]lesson{
+	all := map[string]lesson{
 		"serve": {`Listens on loopback unless the configuration says otherwise, makes the data folder, the master key and the database at the first start, and brings the tables of an older version up to date. On SIGINT or SIGTERM it finishes what it has accepted. The log goes to standard error.`,
 			[]string{
 				"holdfast serve",
@@ -376,6 +377,8 @@ With --accuracy the events say what is an attack: lines in the form of 1Password
 				"holdfast version",
 			}},
 	}
+	maps.Copy(all, respondLessons())
+	return all
 }
 
 // teach puts the lessons into the model, which shows them with --help.

@@ -70,6 +70,13 @@ type cli struct {
 
 	Firewall firewallCmd `cmd:"" group:"manage" help:"Manage firewall rules: from where people may sign in."`
 
+	Target  targetCmd  `cmd:"" group:"manage" help:"Manage targets: where else people are suspended."`
+	Channel channelCmd `cmd:"" group:"manage" help:"Manage channels: where messages go."`
+
+	Playbook playbookCmd `cmd:"" group:"respond" help:"Say what is done about a finding, and try it out."`
+	Case     caseCmd     `cmd:"" group:"respond" help:"Look at cases, answer what they ask, and take back what they did."`
+	Guard    guardCmd    `cmd:"" group:"respond" help:"Set the limits of what is done by itself, and stop all of it."`
+
 	Events  eventsCmd  `cmd:"" group:"keep" help:"Show sign-ins, uses of vault items and changes as they happen."`
 	Rule    ruleCmd    `cmd:"" group:"keep" help:"List, check and try the rules that find what is suspicious."`
 	Audit   auditCmd   `cmd:"" group:"keep" help:"Verify and export the audit log."`
@@ -92,6 +99,7 @@ func newParser(ctx context.Context, c *cli, std stdio, exit func(int)) (*kong.Ko
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "run", Title: "Run:"},
 			{Key: "manage", Title: "Accounts, people, platforms:"},
+			{Key: "respond", Title: "Respond:"},
 			{Key: "keep", Title: "Keep it well:"},
 			{Key: "shell", Title: "Shell:"},
 			{Key: "global", Title: "Flags of every command:"},

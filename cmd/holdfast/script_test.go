@@ -52,7 +52,7 @@ func TestScripts(t *testing.T) {
 
 // TestScriptsPostgres runs the scripts that do not look into the SQLite file, on PostgreSQL.
 func TestScriptsPostgres(t *testing.T) {
-	for _, name := range []string{"account", "app", "user", "group", "firewall", "source", "import", "audit_export", "rule_account"} {
+	for _, name := range []string{"account", "app", "user", "group", "firewall", "source", "import", "audit_export", "rule_account", "guard", "playbook", "target"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			database := storetest.Postgres(t)
