@@ -39,6 +39,8 @@ type Config struct {
 	Findings  Findings
 	Rules     Rules
 	Respond   *respond.Service // its Store has the cases
+	Targets   Targets
+	Channels  Channels
 
 	APIURL  string // base URL of the API, without a slash at the end
 	Origin  string // of the console itself
@@ -87,7 +89,7 @@ func (c *Console) Routes() []web.Route {
 	routes := slices.Concat(
 		c.commonRoutes(), c.signinRoutes(), c.profileRoutes(), c.overviewRoutes(), c.integrationRoutes(),
 		c.peopleRoutes(), c.groupRoutes(), c.vaultRoutes(), c.auditRoutes(), c.signInEventRoutes(), c.firewallRoutes(),
-		c.findingRoutes(), c.ruleRoutes(), c.listRoutes(), c.guardRoutes(), c.settingsRoutes(), c.helpRoutes(), c.tourRoutes(),
+		c.findingRoutes(), c.ruleRoutes(), c.listRoutes(), c.playbookRoutes(), c.targetRoutes(), c.channelRoutes(), c.guardRoutes(), c.settingsRoutes(), c.helpRoutes(), c.tourRoutes(),
 	)
 	for i := range routes {
 		routes[i].Errors = problem.Page
