@@ -145,6 +145,7 @@ func TestKeysAreTexts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	m.Settle(m.Mark())
 	all := m.All()
 	if len(all) < 20 {
 		t.Fatalf("only %d keys; nothing is shown", len(all))
