@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"holdfast/internal/audit"
+	"holdfast/internal/detect"
 	"holdfast/internal/oauth"
 	"holdfast/internal/origin"
 	"holdfast/internal/server/browsertest"
@@ -75,6 +76,18 @@ func furnished(t *testing.T) (h *house, pages map[string]string) {
 	}
 	last := tries(t, h, 120, mira, sol)
 	rule := "/firewall/" + h.rules(t, someRules()...).ID
+	finding := "/findings/" + h.finding(t, sol).ID
+	own, err := h.Rules().Save(ctx, account, ownRule("Somebody from Syria"), by)
+	must(err)
+	_, err = h.Rules().Set(ctx, account, "mfa_fatigue", func(s *detect.Setting) { s.Level = detect.Medium }, by)
+	must(err)
+	_, err = h.Rules().Except(ctx, account, detect.Exception{Rule: "mfa_fatigue", Field: "src_endpoint.ip", Values: []string{"198.51.100.0/24", "203.0.113.9"}, Reason: "Offices in Leeds and Linköping", Until: h.clock.Now().AddDate(0, 1, 0)}, by)
+	must(err)
+	_, err = h.Rules().SaveList(ctx, account, "offices", func(l *detect.AccountList) error {
+		l.Entries = append(l.Entries, detect.ListEntry{Value: "198.51.100.0/24", Note: "Leeds"}, detect.ListEntry{Value: "2001:db8:77::/48", Until: h.clock.Now().AddDate(0, 0, 7)})
+		return nil
+	}, by)
+	must(err)
 	holds, err := h.Store().Holds(ctx, account, mira.ID)
 	must(err)
 	i, p, g, v := "/integrations/"+app.Client.ID, "/people/"+mira.ID, "/groups/"+group.ID, "/vaults/"+box.ID
@@ -95,6 +108,9 @@ func furnished(t *testing.T) (h *house, pages map[string]string) {
 		"firewall": "/firewall", "firewall-new": "/firewall/new", "firewall-preview": "/firewall/new?action=deny&kind=country&country=BR&position=1", "firewall-edit": rule + "/edit",
 		"firewall-invalid": "/firewall/new?action=deny&kind=address&address=here", "firewall-lockout": "/firewall/new?action=deny&kind=all&position=1",
 		"firewall-remove": rule + "/remove", "firewall-move": rule + "/move?to=1",
+		"findings": "/findings", "findings-none": "/findings?level=low&state=withdrawn", "finding": finding, "rules": "/rules", "rule": "/rules/mfa_fatigue", "rule-own": "/rules/" + own.Key,
+		"rule-new": "/rules/own/new", "rule-edit": "/rules/" + own.Key + "/edit", "rule-remove": "/rules/" + own.Key + "/remove", "rule-exception": "/rules/mfa_fatigue/exceptions",
+		"rule-try": "/rules/sanctioned_country/try?days=2", "lists": "/lists", "list": "/lists/offices", "list-remove": "/lists/offices/remove", "help-rules": "/help/rules",
 		"help": "/help", "help-search": "/help?q=secret", "help-topic": "/help/scopes", "not-found": "/nothing-here",
 	}
 }

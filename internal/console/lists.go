@@ -191,6 +191,9 @@ func (c *Console) removeEntry(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	name := r.PathValue("list")
+	if _, err := c.Rules.ListOf(r.Context(), me(r).AccountID, name); err != nil { // saving would make it
+		return err
+	}
 	_, err = c.Rules.SaveList(r.Context(), me(r).AccountID, name, func(l *detect.AccountList) error {
 		l.Entries = slices.DeleteFunc(l.Entries, func(e detect.ListEntry) bool { return e.Value == f.Get("value") })
 		return nil

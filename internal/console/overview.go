@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"holdfast/internal/audit"
+	"holdfast/internal/detect"
 	"holdfast/internal/directory"
 	"holdfast/internal/signin"
 	"holdfast/internal/vault"
@@ -52,6 +53,8 @@ type accountOverview struct {
 	Holds   []openHold   // the newest
 	Recent  []auditRow
 	Chain   audit.Status
+
+	Findings []findingRow // the latest of the last 24 hours
 }
 
 // appFigures count the live applications.
@@ -72,6 +75,7 @@ const (
 	overviewVaults = 8
 	overviewHolds  = 6
 	overviewRecent = 10
+	overviewFound  = 5
 )
 
 func (c *Console) overview(w http.ResponseWriter, r *http.Request) error {
@@ -125,6 +129,13 @@ func (c *Console) accountOverview(r *http.Request) (*accountOverview, error) {
 		return nil, err
 	}
 	if o.Apps, err = c.appFigures(r); err != nil {
+		return nil, err
+	}
+	found, err := c.Findings.FindingList(ctx, detect.FindingQuery{AccountID: account, From: c.Now().Add(-24 * time.Hour), Limit: overviewFound})
+	if err != nil {
+		return nil, err
+	}
+	if o.Findings, err = c.findingRows(r, found); err != nil {
 		return nil, err
 	}
 	tokens, err := c.Feed.Tokens(ctx, account)

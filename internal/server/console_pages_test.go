@@ -5,10 +5,12 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"holdfast/internal/audit"
+	"holdfast/internal/detect"
 	"holdfast/internal/directory"
 	"holdfast/internal/oauth"
 	"holdfast/internal/origin"
@@ -58,11 +60,25 @@ func furnish(t *testing.T, in *servertest.Instance, b *browser, text string) map
 	if _, _, err := in.SignIn().Password(ctx, signin.Client{Address: "192.0.2.7", UserAgent: text}, "pia@example.org", "wrong password, wrong"); err == nil {
 		t.Fatal("signed in with a wrong password")
 	}
+	own, err := in.Rules().Save(ctx, account, "title: "+strconv.Quote(text)+"\nname: own\nlevel: low\ndescription: "+strconv.Quote(text)+"\nauthor: "+strconv.Quote(text)+`
+taxonomy: ocsf
+logsource: {product: holdfast, category: authentication, service: signin}
+detection: {failed: {activity_name: Logon, status: Failure}, condition: failed}
+holdfast: {explain: {en: "{user.name} {http_request.user_agent}"}}
+`, by)
+	must(err)
+	made, err := in.Rules().Except(ctx, account, detect.Exception{Rule: own.Key, Field: "user.uid", Values: []string{text}, Reason: text}, by)
+	must(err)
+	_, err = in.Rules().SaveList(ctx, account, "own", func(l *detect.AccountList) error {
+		l.Entries = append(l.Entries, detect.ListEntry{Value: text, Note: text})
+		return nil
+	}, by)
+	must(err)
 	holds, err := in.Store().Holds(ctx, account, held.ID)
 	must(err)
 	return map[string]string{
 		"client": app.Client.ID, "secret": app.Client.Secrets[0].ID, "group": group.ID, "user": person.ID, "hold": holds[0].ID,
-		"vault": box.ID, "item": item.ID, "session": "A", "passkey": "A", "ticket": "A", "topic": "scopes", "file": "nothing",
+		"vault": box.ID, "item": item.ID, "rule": own.Key, "exception": made.ID, "list": "own", "finding": "1", "session": "A", "passkey": "A", "ticket": "A", "topic": "scopes", "file": "nothing",
 	}
 }
 
