@@ -32,7 +32,7 @@ var mayImport = map[string]string{
 	"internal/console": "problem web audit jobs origin " + domains,                   // never store or seal
 	"internal/store":   "problem audit seal jobs origin " + domains,                  // never web or console
 	"internal/server":  "* docs/openapi",                                             // puts everything together
-	"internal/bench":   "config audit seal directory oauth store origin signin feed", // measures the product beside a bare floor
+	"internal/bench":   "config audit seal directory oauth store origin signin feed signals detect detect/rules respond synth", // measures the product beside a bare floor
 	"cmd/holdfast":     "*",                                                          // wiring only
 	"usersapi":         "",                                                           // public: needs nothing of ours
 	"eventsapi":        "",                                                           // public: needs nothing of ours

@@ -24,6 +24,8 @@ type benchCmd struct {
 	Pages   benchPagesCmd   `cmd:"" help:"What a page costs with a million people, beside a thousand, and what memory the server takes."`
 	Console benchConsoleCmd `cmd:"" help:"Time of pages of the console for 100,000 people, beside bare pages of the same size."`
 	Events  benchEventsCmd  `cmd:"" help:"The Events API with 10,000,000 events, beside 10,000 and a bare server, and how long a waiting reader waits."`
+	Detect  benchDetectCmd  `cmd:"" help:"Detection: matching rules, events from their lines to findings on the disk beside bare inserts, delay and memory."`
+	Respond benchRespondCmd `cmd:"" help:"Time from a sign-in to the suspension that it leads to, here and in another system that is far away."`
 
 	ServeHoldfast benchServeHoldfastCmd `cmd:"" hidden:"" help:"Part of bench: serves Holdfast."`
 	ServeFloor    benchServeFloorCmd    `cmd:"" hidden:"" help:"Part of bench: serves the floor."`
@@ -111,6 +113,48 @@ func (c *benchEventsCmd) Run(ctx context.Context, g *globals, std stdio) error {
 	collectSeldom(std.env)
 	r, err := bench.Events(ctx, o, func(ctx context.Context, cfg config.Config, log io.Writer) (bench.EventsServer, error) {
 		return unlimited(server.New(ctx, cfg, server.Options{Log: newLog(log, cfg)}))
+	})
+	done()
+	return c.print(std, r, err, "Holdfast", "beside")
+}
+
+type benchDetectCmd struct {
+	benchFlags
+	Events   int      `default:"60000" help:"Events that go the whole path, on each side."`
+	People   int      `default:"1000" help:"People in the account, a multiple of 100, and more than attempts."`
+	Attempts int      `default:"500" help:"How many sign-ins are waited for."`
+	Keys     int      `default:"100000" help:"Keys of which the memory is told."`
+	Only     []string `placeholder:"ROW" help:"Measure these rows only: match 50 rules, match 1000 rules, whole path, whole path by processor, attempt to finding, memory."`
+}
+
+func (c *benchDetectCmd) Run(ctx context.Context, g *globals, std stdio) error {
+	o, done, err := c.options(g, std)
+	if err != nil {
+		return err
+	}
+	o.Events, o.People, o.Attempts, o.Keys, o.Only = c.Events, c.People, c.Attempts, c.Keys, c.Only
+	r, err := bench.Detect(ctx, o, func(ctx context.Context, cfg config.Config, log io.Writer) (bench.EventsServer, error) {
+		return server.New(ctx, cfg, server.Options{Log: newLog(log, cfg)})
+	})
+	done()
+	return c.print(std, r, err, "Holdfast", "beside")
+}
+
+type benchRespondCmd struct {
+	benchFlags
+	People   int      `default:"1000" help:"People in the account, a multiple of 100, and more than attempts."`
+	Attempts int      `default:"300" help:"How many people sign in and are suspended, for each row."`
+	Only     []string `placeholder:"ROW" help:"Measure these rows only: attempt to suspension, attempt to suspension elsewhere."`
+}
+
+func (c *benchRespondCmd) Run(ctx context.Context, g *globals, std stdio) error {
+	o, done, err := c.options(g, std)
+	if err != nil {
+		return err
+	}
+	o.People, o.Attempts, o.Only = c.People, c.Attempts, c.Only
+	r, err := bench.Respond(ctx, o, func(ctx context.Context, cfg config.Config, log io.Writer) (bench.RespondServer, error) {
+		return server.New(ctx, cfg, server.Options{Log: newLog(log, cfg)})
 	})
 	done()
 	return c.print(std, r, err, "Holdfast", "beside")

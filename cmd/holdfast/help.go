@@ -366,6 +366,16 @@ With --accuracy the events say what is an attack: lines in the form of 1Password
 				"holdfast bench events",
 				"holdfast bench events --events 100000 --only 'feed,sign-in elsewhere' --json",
 			}},
+		"bench detect": {`Measures detection. Matching is told by processor time, so that the figure is that of one core on a busy machine, too; 1,000 rules are beside 50. The whole path is from the lines of a source to findings on the disk, beside a program that inserts the same rows in batches and does nothing else. The rest is the time from a sign-in to its finding in a server that has nothing else to do, and the memory that habits take.`,
+			[]string{
+				"holdfast bench detect",
+				"holdfast bench detect --only 'whole path,attempt to finding' --json",
+			}},
+		"bench respond": {`Lets people sign in, each once, with a rule and a playbook that suspend whoever does, and measures until they are suspended and have no session. On SQLite one server does so, on PostgreSQL three on one database. In the second row the person is to be suspended in another Holdfast as well, which is 50 ms away.`,
+			[]string{
+				"holdfast bench respond",
+				"holdfast bench respond --attempts 50 --json",
+			}},
 		"completion": {`Completes commands, flags and their values.`,
 			[]string{
 				"holdfast completion bash > ~/.local/share/bash-completion/completions/holdfast",

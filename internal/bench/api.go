@@ -26,7 +26,8 @@ type Options struct {
 	Rounds   int           // into which the duration is cut
 	Only     []string      // rows; all if empty
 	Events   int           // in the long log of [Events]
-	Attempts int           // that readers of [Events] wait for, for each row
+	Attempts int           // that readers of [Events] wait for, and [Detect] and [Respond] act on, for each row
+	Keys     int           // of which [Detect] tells the memory
 
 	CPUProfile, AllocProfile string // files for profiles of Holdfast; empty for none
 

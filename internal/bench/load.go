@@ -43,6 +43,8 @@ type result struct {
 	P99      float64  `json:"p99"`    // ms
 	Tokens   []string `json:"tokens"` // of a walk: the token of each page but the first
 	Error    string   `json:"error"`
+
+	work float64 // seconds of processor time, where it is measured
 }
 
 func (r result) perSecond() float64 { return float64(r.Requests) / r.Seconds }

@@ -24,6 +24,9 @@ type Machine struct {
 	People     int    `json:"people"`
 	Events     int    `json:"events,omitzero"`
 	Conns      int    `json:"connections"`
+	Servers    int    `json:"servers,omitzero"`
+	Procs      int    `json:"gomaxprocs,omitzero"`
+	Load       string `json:"load,omitzero"` // averages of 1, 5 and 15 minutes when it began
 }
 
 // String is the machine in two lines.
@@ -42,8 +45,27 @@ func (m Machine) String() string {
 	if m.Events > 0 {
 		size += ", " + figure(float64(m.Events)) + " events"
 	}
-	return fmt.Sprintf("%s/%s, %s\n%s, %s, %s, %s, %d connections",
+	text := fmt.Sprintf("%s/%s, %s\n%s, %s, %s, %s, %d connections",
 		m.OS, m.Arch, hardware, m.Holdfast, m.Go, m.Database, size, m.Conns)
+	if m.Servers > 0 {
+		text += fmt.Sprintf(", %d servers", m.Servers)
+	}
+	if m.Procs > 0 {
+		text += fmt.Sprintf(", GOMAXPROCS %d", m.Procs)
+	}
+	if m.Load != "" {
+		text += ", load " + m.Load
+	}
+	return text
+}
+
+// loadAverage is how many processes wanted to run, on average over the last 1, 5 and 15 minutes.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if fields := strings.Fields(string(text)); err == nil && len(fields) > 3 {
+		return strings.Join(fields[:3], " ")
+	}
+	return ""
 }
 
 // machine looks around.
