@@ -41,6 +41,7 @@ type Config struct {
 	Respond   *respond.Service // its Store has the cases
 	Targets   Targets
 	Channels  Channels
+	Rehearser Rehearser
 
 	APIURL  string // base URL of the API, without a slash at the end
 	Origin  string // of the console itself
@@ -53,7 +54,8 @@ type Config struct {
 type Console struct {
 	Config
 	strangers  *web.Limiter // by address
-	trying     sync.Mutex   // held while a rule is tried
+	rehearsed  rehearsals   // the last one of each account
+	trying     sync.Mutex // held while a rule is tried
 	assets     *Assets
 	catalogue  *catalogue
 	pages      map[string]map[string]*template.Template // by language, by name of the page
@@ -89,7 +91,7 @@ func (c *Console) Routes() []web.Route {
 	routes := slices.Concat(
 		c.commonRoutes(), c.signinRoutes(), c.profileRoutes(), c.overviewRoutes(), c.integrationRoutes(),
 		c.peopleRoutes(), c.groupRoutes(), c.vaultRoutes(), c.auditRoutes(), c.signInEventRoutes(), c.firewallRoutes(),
-		c.findingRoutes(), c.ruleRoutes(), c.listRoutes(), c.playbookRoutes(), c.targetRoutes(), c.channelRoutes(), c.guardRoutes(), c.settingsRoutes(), c.helpRoutes(), c.tourRoutes(),
+		c.findingRoutes(), c.ruleRoutes(), c.listRoutes(), c.playbookRoutes(), c.rehearsalRoutes(), c.targetRoutes(), c.channelRoutes(), c.guardRoutes(), c.settingsRoutes(), c.helpRoutes(), c.tourRoutes(),
 	)
 	for i := range routes {
 		routes[i].Errors = problem.Page

@@ -130,7 +130,8 @@ func (s *Server) build(ctx context.Context, o Options) error {
 	s.console, err = console.New(console.Config{
 		SignIn: s.signin, Directory: s.directory, OAuth: s.oauth, Vaults: s.vaults, Feed: s.feed, Audit: s.db, Findings: s.db, Rules: s.rules, Respond: s.respond,
 		Targets: s.targets, Channels: s.channels,
-		APIURL: s.URL(), Origin: s.ConsoleURL(), Version: Version(), Tour: o.Tour, Now: s.now,
+		Rehearser: &respond.Rehearser{Service: s.respond, Rules: s.rules, History: s.db, Now: s.now},
+		APIURL:    s.URL(), Origin: s.ConsoleURL(), Version: Version(), Tour: o.Tour, Now: s.now,
 	})
 	if err != nil {
 		return fmt.Errorf("make console: %w", err)
