@@ -28,6 +28,29 @@ func (r *Rehearser) Run(ctx context.Context, accountID string, ask RehearseReque
 	if ask.Days < 1 || ask.Days > MaxRehearseDays {
 		return Rehearsed{}, problem.InField("days", "%d days cannot be rehearsed; from 1 to %d can", ask.Days, MaxRehearseDays)
 	}
+	now := r.Now().UTC().Truncate(time.Microsecond)
+	from := now.AddDate(0, 0, -ask.Days)
+	// Habits are learned for two weeks before that, or the first days would find what is new to nobody.
+	start, count, err := r.History.SignalsReach(ctx, accountID, from.Add(-rehearseLearning), rehearseEvents)
+	if err != nil {
+		return Rehearsed{}, err
+	}
+	cut := start.At.After(from)
+	if cut {
+		from = start.At
+	}
+	res, err := r.Rehearse(ctx, accountID, ask, start, from, func(done, _ int) {
+		if progress != nil {
+			progress(min(done, count), count)
+		}
+	}, nil)
+	res.Cut = cut
+	return res, err
+}
+
+// Rehearse rehearses the events behind a place, with decisions about what begins at a time or later, which each, if not
+// nil, hears one by one. Days of the request are passed over.
+func (r *Rehearser) Rehearse(ctx context.Context, accountID string, ask RehearseRequest, start detect.Place, from time.Time, progress func(done, of int), each func(Decision) error) (Rehearsed, error) {
 	free, err := r.turn(ctx)
 	if err != nil {
 		return Rehearsed{}, err
@@ -38,23 +61,12 @@ func (r *Rehearser) Run(ctx context.Context, accountID string, ask RehearseReque
 		return Rehearsed{}, err
 	}
 	now := r.Now().UTC().Truncate(time.Microsecond)
-	from := now.AddDate(0, 0, -ask.Days)
-	start, count, err := r.History.SignalsReach(ctx, accountID, from.Add(-rehearseLearning), rehearseEvents)
-	if err != nil {
-		return Rehearsed{}, err
-	}
-	run.From = from
-	cut := start.At.After(from)
-	if cut {
-		run.From = start.At
-	}
-	run.Events = r.events(ctx, accountID, start, now, func(done int) {
-		if progress != nil {
-			progress(min(done, count), count)
-		}
-	})
+	run.From, run.Each = from, each
+	run.Events = r.events(ctx, accountID, start, now, func(done int) { progress(done, 0) })
 	res, err := Rehearse(ctx, run)
-	res.To, res.Cut = now, cut
+	if err == nil {
+		res.To = now
+	}
 	return res, err
 }
 
