@@ -140,6 +140,10 @@ func TestConsolePages(t *testing.T) {
 				t.Errorf("%s: %d headings of the first order", what, len(firstTitle.FindAllString(body, -1)))
 			}
 			for _, m := range textKey.FindAllStringSubmatch(body, -1) {
+				thing, _, _ := strings.Cut(m[1], ".")
+				if slices.Contains([]string{"holdfast", "user", "src_endpoint", "http_request", "device"}, thing) {
+					continue // rules and findings name fields of events
+				}
 				if known := audit.Action(m[1]); !strings.Contains(m[1], "example") && !isAction(known) {
 					t.Errorf("%s: the text %q is missing", what, m[1])
 				}
