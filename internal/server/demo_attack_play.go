@@ -2,20 +2,15 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pquerna/otp/totp"
 
 	"holdfast/internal/audit"
-	"holdfast/internal/directory"
 	"holdfast/internal/problem"
 	"holdfast/internal/respond"
 	"holdfast/internal/signals"
@@ -377,126 +372,4 @@ func (a *Attack) released(ctx context.Context) error {
 		return true, nil
 	})
 	return err
-}
-
-// suspended are the ids of all who are suspended.
-func (a *Attack) suspended(ctx context.Context) ([]string, error) {
-	us, err := a.s.db.ListUsers(ctx, a.d.Account.ID, directory.ListQuery{State: directory.OnlySuspended, Limit: 1000})
-	ids := make([]string, len(us))
-	for i, u := range us {
-		ids[i] = u.ID
-	}
-	return ids, err
-}
-
-// strangers counts those who are suspended, were not before, and were not attacked; and those whom a case suspended
-// in between.
-func (a *Attack) strangers(ctx context.Context, r *AttackResult) error {
-	found := map[string]bool{}
-	now, err := a.suspended(ctx)
-	if err != nil {
-		return err
-	}
-	for _, id := range now {
-		found[id] = !slices.Contains(a.before, id)
-	}
-	cases, err := a.s.db.CaseList(ctx, respond.CaseQuery{AccountID: a.d.Account.ID, Limit: 1000})
-	if err != nil {
-		return err
-	}
-	for _, c := range cases {
-		if c.UpdatedAt.Before(a.began) {
-			continue
-		}
-		rec, err := a.s.db.Case(ctx, a.d.Account.ID, c.ID)
-		if err != nil {
-			return err
-		}
-		for _, x := range rec.Actions {
-			if x.Kind == respond.ActSuspend && (x.State == respond.ActionDone || x.State == respond.ActionUndone) && !x.Already {
-				found[x.PersonID] = true
-			}
-		}
-	}
-	for _, v := range []victim{a.fatigued, a.sprayed, a.owner} {
-		delete(found, v.UserID)
-	}
-	n := 0
-	for _, is := range maps.All(found) {
-		if is {
-			n++
-		}
-	}
-	r.WronglySuspended = max(r.WronglySuspended, n)
-	return nil
-}
-
-// intruder is a browser of an attacker, at an address behind a proxy that the server trusts.
-type intruder struct {
-	a       *Attack
-	address string
-	cookies map[string]string
-}
-
-func (a *Attack) from(address string) *intruder {
-	return &intruder{a: a, address: address, cookies: map[string]string{}}
-}
-
-func (in *intruder) password(ctx context.Context, v victim) (int, error) {
-	return in.post(ctx, "/sign-in", url.Values{"email": {v.Email}, "password": {v.password}})
-}
-
-func (in *intruder) post(ctx context.Context, path string, form url.Values) (int, error) {
-	status, _, err := in.do(ctx, http.MethodPost, path, form)
-	return status, err
-}
-
-// inside says whether the browser's session lets it in.
-func (in *intruder) inside(ctx context.Context) (bool, error) {
-	status, to, err := in.do(ctx, http.MethodGet, "/", nil)
-	return status == http.StatusOK || status == http.StatusSeeOther && !strings.HasPrefix(to, "/sign-in"), err
-}
-
-// do sends one request as a browser that follows no redirect, and returns where it is sent. Cookies are kept by hand:
-// they are for https, and the demo is served on the loopback address without.
-func (in *intruder) do(ctx context.Context, method, path string, form url.Values) (status int, to string, err error) {
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+in.a.s.Addr().String()+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		return 0, "", err
-	}
-	r.Header = http.Header{
-		"Accept": {"text/html"}, "X-Forwarded-For": {in.address}, "Sec-Fetch-Site": {"same-origin"},
-		"User-Agent": {"Mozilla/5.0 (X11; Linux x86_64; rv:115.0) Gecko/20100101 Firefox/115.0"},
-	}
-	if method == http.MethodPost {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	for name, value := range in.cookies {
-		r.AddCookie(&http.Cookie{Name: name, Value: value})
-	}
-	client := http.Client{Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.Do(r)
-	if err != nil {
-		return 0, "", err
-	}
-	defer func() { err = errors.Join(err, resp.Body.Close()) }()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return 0, "", err
-	}
-	for _, c := range resp.Cookies() {
-		if c.Value == "" || c.MaxAge < 0 {
-			delete(in.cookies, c.Name)
-			continue
-		}
-		in.cookies[c.Name] = c.Value
-	}
-	return resp.StatusCode, resp.Header.Get("Location"), nil
-}
-
-// unexpected is the error of an attack that did not get the answer on which the next step rests.
-func unexpected(err error, status int, what string) error {
-	if err != nil {
-		return fmt.Errorf("sign in with %s: %w", what, err)
-	}
-	return problem.New(problem.Internal, "%s was answered with %d; the attack cannot go on", what, status)
 }

@@ -3,10 +3,12 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"holdfast/internal/directory"
 	"holdfast/internal/respond"
 	"holdfast/internal/signin"
 )
@@ -139,4 +141,56 @@ func (s *Server) signInOf(ctx context.Context, p signin.Person, since time.Time)
 		}
 	}
 	return at, err
+}
+
+// suspended are the ids of all who are suspended.
+func (a *Attack) suspended(ctx context.Context) ([]string, error) {
+	us, err := a.s.db.ListUsers(ctx, a.d.Account.ID, directory.ListQuery{State: directory.OnlySuspended, Limit: 1000})
+	ids := make([]string, len(us))
+	for i, u := range us {
+		ids[i] = u.ID
+	}
+	return ids, err
+}
+
+// strangers counts those who are suspended, were not before, and were not attacked; and those whom a case suspended
+// in between.
+func (a *Attack) strangers(ctx context.Context, r *AttackResult) error {
+	found := map[string]bool{}
+	now, err := a.suspended(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range now {
+		found[id] = !slices.Contains(a.before, id)
+	}
+	cases, err := a.s.db.CaseList(ctx, respond.CaseQuery{AccountID: a.d.Account.ID, Limit: 1000})
+	if err != nil {
+		return err
+	}
+	for _, c := range cases {
+		if c.UpdatedAt.Before(a.began) {
+			continue
+		}
+		rec, err := a.s.db.Case(ctx, a.d.Account.ID, c.ID)
+		if err != nil {
+			return err
+		}
+		for _, x := range rec.Actions {
+			if x.Kind == respond.ActSuspend && (x.State == respond.ActionDone || x.State == respond.ActionUndone) && !x.Already {
+				found[x.PersonID] = true
+			}
+		}
+	}
+	for _, v := range []victim{a.fatigued, a.sprayed, a.owner} {
+		delete(found, v.UserID)
+	}
+	n := 0
+	for _, is := range found {
+		if is {
+			n++
+		}
+	}
+	r.WronglySuspended = max(r.WronglySuspended, n)
+	return nil
 }
