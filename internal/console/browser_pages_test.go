@@ -125,6 +125,7 @@ func signedOut() map[string]string {
 func TestBrowserPages(t *testing.T) {
 	h, pages := furnished(t)
 	maps.Copy(pages, h.eventsPages(t))
+	maps.Copy(pages, h.responsePages(t))
 	languages := []string{"en", "de"}
 	t.Run("fresh", func(t *testing.T) {
 		for _, lang := range languages {

@@ -55,7 +55,7 @@ type Console struct {
 	Config
 	strangers  *web.Limiter // by address
 	rehearsed  rehearsals   // the last one of each account
-	trying     sync.Mutex // held while a rule is tried
+	trying     sync.Mutex   // held while a rule is tried
 	assets     *Assets
 	catalogue  *catalogue
 	pages      map[string]map[string]*template.Template // by language, by name of the page

@@ -73,6 +73,10 @@ func helpTable() []helpChapter {
 			{"firewall", "/firewall", "nav.firewall", web.Integrations, []string{"sign-in-events", "roles", "events-reporting"}},
 			{"rules", "/rules", "nav.rules", web.Integrations, []string{"sign-in-events", "firewall", "suspend"}},
 		}},
+		{"help.chapter.respond", []helpSubject{
+			{"playbooks", "/playbooks", "nav.playbooks", web.Integrations, []string{"guard-rails", "rules", "holds"}},
+			{"guard-rails", "/guard-rails", "nav.guard_rails", web.Integrations, []string{"playbooks", "holds", "suspend"}},
+		}},
 		{"help.chapter.account", []helpSubject{
 			{"vaults", "/vaults", "nav.vaults", web.Member, []string{"save-credentials", "groups", "audit"}},
 			{"audit", "/audit", "nav.audit", web.Integrations, []string{"holds", "vaults", "roles"}},
