@@ -21,7 +21,7 @@ func (h *house) responsePages(t *testing.T) map[string]string {
 		}
 	}
 	_, err := h.Targets().Add(ctx, account, respond.NewTarget{
-		Name: "headquarters", Kind: respond.KindUsersAPI, Secret: seal.NewSecret("not used anywhere else"),
+		Name: "headquarters", Kind: respond.KindUsersAPI, Secret: seal.NewSecret("not-used-anywhere-else"),
 		Config: respond.TargetConfig{BaseURL: "https://holdfast.example.org", AccountID: "ABCDEFGHIJKLMNOPQRSTUVWXYZ", ClientID: "8c1f"},
 	}, by)
 	must(err)
