@@ -91,7 +91,7 @@ func (c *Console) Routes() []web.Route {
 	routes := slices.Concat(
 		c.commonRoutes(), c.signinRoutes(), c.profileRoutes(), c.overviewRoutes(), c.integrationRoutes(),
 		c.peopleRoutes(), c.groupRoutes(), c.vaultRoutes(), c.auditRoutes(), c.signInEventRoutes(), c.firewallRoutes(),
-		c.findingRoutes(), c.ruleRoutes(), c.listRoutes(), c.playbookRoutes(), c.rehearsalRoutes(), c.targetRoutes(), c.channelRoutes(), c.guardRoutes(), c.settingsRoutes(), c.helpRoutes(), c.tourRoutes(),
+		c.findingRoutes(), c.ruleRoutes(), c.listRoutes(), c.playbookRoutes(), c.rehearsalRoutes(), c.caseRoutes(), c.targetRoutes(), c.channelRoutes(), c.guardRoutes(), c.settingsRoutes(), c.helpRoutes(), c.tourRoutes(),
 	)
 	for i := range routes {
 		routes[i].Errors = problem.Page
