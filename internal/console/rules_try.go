@@ -56,7 +56,9 @@ func (c *Console) tryDetectionRule(w http.ResponseWriter, r *http.Request) error
 func tryDays(text string) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > detect.MaxTryDays {
-		return defaultTry, problem.InField("days", "%q days cannot be tried; from 1 to %d can", text, detect.MaxTryDays)
+		wrong := problem.InField("days", "%q days cannot be tried; from 1 to %d can", text, detect.MaxTryDays)
+		wrong.Code = "try_days"
+		return defaultTry, wrong
 	}
 	return n, nil
 }
