@@ -192,6 +192,6 @@ func tellRehearsed(std stdio, r respond.Rehearsed) {
 	}
 	for _, x := range r.Stopped {
 		name := strings.ReplaceAll(string(x.Check), "_", " ")
-		fmt.Fprintf(std.out, "%6d  %-24s  %-13s  %s\n", x.Count, x.Playbook, name, respond.Check{Name: x.Check, Verdict: x.Verdict, Code: x.Code}.Code)
+		fmt.Fprintf(std.out, "%6d  %-24s  %-13s  %s\n", x.Count, x.Playbook, name, x.Code)
 	}
 }
