@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -175,7 +176,7 @@ func (d *liveDays) later(r respond.Record) {
 
 func stampOf(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
 
-// pass does what is due until then.
+// until does what is due until then.
 func (d *liveDays) until(t *testing.T, now time.Time) {
 	t.Helper()
 	for {
@@ -202,14 +203,15 @@ func runLine(rule, person, playbook string, state respond.RunState, checks []res
 	if state == respond.RunDone { // its actions were done at once
 		state = respond.RunActing
 	}
-	line := fmt.Sprintf("%s %s %s %s", rule, cmp.Or(person, "nobody"), playbook, state)
+	parts := []string{rule, cmp.Or(person, "nobody"), playbook, string(state)}
 	for _, c := range checks {
-		line += fmt.Sprintf(" %s:%s:%s", c.Name, c.Verdict, c.Code)
+		part := fmt.Sprintf("%s:%s:%s", c.Name, c.Verdict, c.Code)
 		if c.Name == respond.CheckBlast {
-			line += fmt.Sprint(c.Facts)
+			part += fmt.Sprint(c.Facts)
 		}
+		parts = append(parts, part)
 	}
-	return line
+	return strings.Join(parts, " ")
 }
 
 // TestRehearsalIsLive lives some days, event by event, and rehearses them: the same playbooks decide the
