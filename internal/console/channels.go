@@ -12,7 +12,6 @@ import (
 	"holdfast/internal/audit"
 	"holdfast/internal/problem"
 	"holdfast/internal/respond"
-	"holdfast/internal/seal"
 	"holdfast/internal/web"
 )
 
@@ -219,7 +218,7 @@ func (c *Console) addChannel(w http.ResponseWriter, r *http.Request) error {
 	config, err := channelConfigOf(kind, f)
 	var made respond.MadeChannel
 	if err == nil {
-		n := respond.NewChannel{Name: strings.TrimSpace(f.Get("call_name")), Kind: kind, Pages: f.Get("pages") == "on", Config: config, Secret: seal.NewSecret(f.Get("secret"))}
+		n := respond.NewChannel{Name: strings.TrimSpace(f.Get("call_name")), Kind: kind, Pages: f.Get("pages") == "on", Config: config, Secret: respond.NewSecret(f.Get("secret"))}
 		made, err = c.Channels.Add(r.Context(), me(r).AccountID, n, audit.By(r, audit.ChannelAdd, ""))
 	}
 	if err != nil {
@@ -259,7 +258,7 @@ func (c *Console) updateChannel(w http.ResponseWriter, r *http.Request) error {
 	}
 	config, err := channelConfigOf(ch.Kind, f)
 	if err == nil {
-		change := respond.ChannelChange{Pages: f.Get("pages") == "on", Config: config, Secret: seal.NewSecret(f.Get("secret"))}
+		change := respond.ChannelChange{Pages: f.Get("pages") == "on", Config: config, Secret: respond.NewSecret(f.Get("secret"))}
 		_, err = c.Channels.Update(r.Context(), ch.AccountID, ch.Name, change, audit.By(r, audit.ChannelUpdate, ""))
 	}
 	if err != nil {

@@ -83,11 +83,6 @@ func findingStates() []detect.FindingState {
 	return []detect.FindingState{detect.FindingOpen, detect.FindingEnded, detect.FindingWithdrawn}
 }
 
-// findingFields are the parameters that choose findings.
-func findingFields() []string {
-	return []string{"q", "person", "level", "rule", "state", "time", "from", "to"}
-}
-
 func (c *Console) findings(w http.ResponseWriter, r *http.Request) error {
 	asked := r.URL.Query()
 	data := findingsPage{Levels: findingLevels(), States: findingStates(), Times: signInTimes(), Days: asked.Get("time") == customDays}

@@ -94,17 +94,18 @@ func (c *Console) finding(w http.ResponseWriter, r *http.Request) error {
 
 // rulesText is the text of a rule and of those that it is made of.
 func (c *Console) rulesText(r *http.Request, rule detect.RuleView) (string, error) {
-	text := rule.Text
+	var text strings.Builder
+	text.WriteString(rule.Text)
 	for _, name := range rule.Uses {
 		used, err := c.Rules.Get(r.Context(), me(r).AccountID, name)
 		if err != nil && !problem.Is(err, problem.NotFound) {
 			return "", err
 		}
 		if err == nil {
-			text += "\n" + used.Text
+			text.WriteString("\n" + used.Text)
 		}
 	}
-	return text, nil
+	return text.String(), nil
 }
 
 // features puts what was known at the event with which the finding began into words: first what the rule asks for.
@@ -143,8 +144,8 @@ func featureWindows() []string { return []string{"_10m", "_1h", "_24h", "_30d"} 
 func (c *Console) featureName(r *http.Request, name string) string {
 	lang, base, window := c.catalogue.languageOf(r), strings.TrimPrefix(name, detect.FeaturePrefix), ""
 	for _, end := range featureWindows() {
-		if strings.HasSuffix(base, end) {
-			base, window = strings.TrimSuffix(base, end), c.tr(r, "feature.window."+end[1:])
+		if before, ok := strings.CutSuffix(base, end); ok {
+			base, window = before, c.tr(r, "feature.window."+end[1:])
 			break
 		}
 	}

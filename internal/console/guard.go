@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -203,9 +204,7 @@ func (c *Console) showGuard(w http.ResponseWriter, r *http.Request, f url.Values
 		return err
 	}
 	values := guardValues(d.Guard)
-	for name, v := range f {
-		values[name] = v
-	}
+	maps.Copy(values, f)
 	p := page{name: "guard-rails", title: c.tr(r, "nav.guard_rails"), data: d, form: values}
 	if failed != nil {
 		return c.again(w, r, p, failed)

@@ -10,7 +10,6 @@ import (
 	"holdfast/internal/audit"
 	"holdfast/internal/problem"
 	"holdfast/internal/respond"
-	"holdfast/internal/seal"
 	"holdfast/internal/web"
 )
 
@@ -19,7 +18,7 @@ type Targets interface {
 	List(ctx context.Context, accountID string) ([]respond.TargetSetup, error)
 	Get(ctx context.Context, accountID, name string) (respond.TargetSetup, error)
 	Add(ctx context.Context, accountID string, n respond.NewTarget, by audit.Entry) (respond.TargetSetup, error)
-	Update(ctx context.Context, accountID, name string, c respond.TargetConfig, secret seal.Secret, by audit.Entry) (respond.TargetSetup, error)
+	Update(ctx context.Context, accountID, name string, c respond.TargetConfig, secret respond.Secret, by audit.Entry) (respond.TargetSetup, error)
 	Remove(ctx context.Context, accountID, name string, by audit.Entry) error
 	Test(ctx context.Context, accountID, name string) (string, error)
 }
@@ -152,7 +151,7 @@ func (c *Console) addTarget(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n := respond.NewTarget{Name: strings.TrimSpace(f.Get("call_name")), Kind: respond.KindUsersAPI, Config: targetConfigOf(f), Secret: seal.NewSecret(f.Get("secret"))}
+	n := respond.NewTarget{Name: strings.TrimSpace(f.Get("call_name")), Kind: respond.KindUsersAPI, Config: targetConfigOf(f), Secret: respond.NewSecret(f.Get("secret"))}
 	if _, err := c.Targets.Add(r.Context(), me(r).AccountID, n, audit.By(r, audit.TargetAdd, "")); err != nil {
 		return c.showTargetForm(w, r, setupForm{Action: "/targets"}, f, atCallName(err))
 	}
@@ -202,7 +201,7 @@ func (c *Console) updateTarget(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.Targets.Update(r.Context(), me(r).AccountID, d.Name, targetConfigOf(f), seal.NewSecret(f.Get("secret")), audit.By(r, audit.TargetUpdate, ""))
+	_, err = c.Targets.Update(r.Context(), me(r).AccountID, d.Name, targetConfigOf(f), respond.NewSecret(f.Get("secret")), audit.By(r, audit.TargetUpdate, ""))
 	if err != nil {
 		return c.showTargetForm(w, r, d, f, err)
 	}

@@ -3,6 +3,7 @@ package detect_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,11 +53,12 @@ func shuffle(d dice, events []signals.Event, late time.Duration) []signals.Event
 
 // line is a finding as a line, with everything that is stored of it.
 func line(f detect.Found) string {
-	s := fmt.Sprintf("%s %s %s %s %s", f.ID, plain([]detect.Found{f})[0], f.Subject, f.PersonID, f.Version)
+	var s strings.Builder
+	s.WriteString(fmt.Sprintf("%s %s %s %s %s", f.ID, plain([]detect.Found{f})[0], f.Subject, f.PersonID, f.Version))
 	for _, v := range f.Features {
-		s += fmt.Sprint(" ", v.Name, v.Value.Texts())
+		s.WriteString(fmt.Sprint(" ", v.Name, v.Value.Texts()))
 	}
-	return s
+	return s.String()
 }
 
 // reference is what Run finds.

@@ -103,12 +103,12 @@ func TestVersionsExpire(t *testing.T) {
 	m.Load("old", []byte("1"), day(1))
 	m.Load("kept", []byte("2"), day(9))
 	there := func() string {
-		s := ""
+		var s strings.Builder
 		for _, key := range []string{"old", "kept"} {
 			_, ok, err := m.Get(key)
-			s += fmt.Sprint(key, ok, err, " ")
+			s.WriteString(fmt.Sprint(key, ok, err, " "))
 		}
-		return s
+		return s.String()
 	}
 	m.Now(day(1))
 	if got := there(); got != "oldtrue <nil> kepttrue <nil> " {

@@ -126,7 +126,7 @@ func (r *Rehearser) events(ctx context.Context, accountID string, start detect.P
 	return func(yield func(*signals.Stored, error) bool) {
 		s := detect.Stretch{After: detect.Place{At: start.At.Add(-time.Microsecond), Seq: math.MaxInt64}, Until: until, UpTo: math.MaxInt64}
 		for done := 0; ; {
-			began := time.Now() // a span, not a time: r.Now may stand still
+			began := r.Now()
 			page, err := r.History.SignalsByTime(ctx, accountID, s, rehearsePage)
 			if err != nil {
 				yield(nil, err)
@@ -144,7 +144,7 @@ func (r *Rehearser) events(ctx context.Context, accountID string, start detect.P
 			if len(page) < rehearsePage {
 				return
 			}
-			if err := r.rest(ctx, time.Since(began)); err != nil {
+			if err := r.rest(ctx, r.Now().Sub(began)); err != nil {
 				yield(nil, err)
 				return
 			}
