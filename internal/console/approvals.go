@@ -139,7 +139,7 @@ func (c *Console) linkPage(r *http.Request) (page, error) {
 	data.Approval, data.May, data.Why = asked.Approval, asked.Refused == nil, c.sayWhy(r, asked.Refused)
 	data.Left = max(1, asked.Approval.Needed)
 	data.Ask = c.askOf(r, rec, asked.Approval)
-	return page{name: "gate-approval", title: cmp.Or(data.Ask, asked.Case.Title), data: data}, nil
+	return page{name: "gate-approval", title: cmp.Or(data.Ask, asked.Case.Title), data: data, secret: true}, nil
 }
 
 func (c *Console) approvalLink(w http.ResponseWriter, r *http.Request) error {

@@ -85,6 +85,9 @@ func (s *subjects) of(ctx context.Context, ref string) (subject, error) {
 	case "item", "session", "case", "scim", "events_key":
 		out.Icon = map[string]string{"item": "key", "session": "device", "case": "case", "scim": "people", "events_key": "key"}[kind]
 		out.Name = s.c.tr(s.r, "audit.subject."+kind)
+		if kind == "case" && id != "" {
+			out.Path = pagesOf[kind] + id
+		}
 	case "route":
 		out.Icon = "signin"
 	case "", "system":

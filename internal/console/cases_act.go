@@ -155,6 +155,9 @@ func (c *Console) doCase(r *http.Request, kind string, data caseAction, f url.Va
 		_, err = c.Respond.Undo(ctx, account, data.ID, f.Get("reason"), audit.By(r, audit.CaseUndo, "case:"+data.ID))
 	case caseClose:
 		x := respond.Closing{Resolution: respond.Resolution(f.Get("resolution")), Note: f.Get("note"), Release: f.Get("release") != ""}
+		if !slices.Contains(data.Resolutions, x.Resolution) {
+			return problem.InField("resolution", "choose what it turned out to be")
+		}
 		_, err = c.Respond.Close(ctx, account, data.ID, x, audit.By(r, audit.CaseClose, "case:"+data.ID))
 	}
 	return err

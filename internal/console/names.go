@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"holdfast/internal/directory"
 	"holdfast/internal/problem"
@@ -22,8 +23,8 @@ func (c *Console) names(r *http.Request) *names {
 	return &names{c: c, who: viewer(r), known: map[string]string{}}
 }
 
-// of is the name of a user, client, events token, vault or group. It is not found if it is there no more, or is not for
-// who looks.
+// of is the name of a user, client, events token, vault or group, or the number of a case. It is not found if it is there
+// no more, or is not for who looks.
 func (n *names) of(ctx context.Context, kind, id string) (name string, found bool, err error) {
 	ref := kind + ":" + id
 	if name, ok := n.known[ref]; ok {
@@ -45,6 +46,11 @@ func (n *names) of(ctx context.Context, kind, id string) (name string, found boo
 		name, err = v.Name, failed
 	case "group":
 		name, err = n.group(ctx, id)
+	case "case": // its number
+		rec, failed := n.c.Respond.Store.Case(ctx, n.who.AccountID, id)
+		if err = failed; err == nil {
+			name = strconv.FormatInt(rec.Case.Number, 10)
+		}
 	}
 	if problem.Is(err, problem.NotFound) {
 		name, err = "", nil

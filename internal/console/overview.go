@@ -24,6 +24,7 @@ func (c *Console) overviewRoutes() []web.Route {
 type overviewPage struct {
 	Now     time.Time
 	Steps   []step
+	Waiting []waiting
 	Own     *ownOverview
 	Account *accountOverview
 }
@@ -55,6 +56,7 @@ type accountOverview struct {
 	Chain   audit.Status
 
 	Findings []findingRow // the latest of the last 24 hours
+	Guard    guardView
 }
 
 // appFigures count the live applications.
@@ -72,10 +74,11 @@ type openHold struct {
 
 // How many are shown of what may be many.
 const (
-	overviewVaults = 8
-	overviewHolds  = 6
-	overviewRecent = 10
-	overviewFound  = 5
+	overviewVaults  = 8
+	overviewHolds   = 6
+	overviewRecent  = 10
+	overviewFound   = 5
+	overviewWaiting = 10
 )
 
 func (c *Console) overview(w http.ResponseWriter, r *http.Request) error {
@@ -93,6 +96,9 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	data.Steps = ownSteps(methods, policy)
+	if data.Waiting, err = c.waitingFor(r); err != nil {
+		return err
+	}
 	if !who.Has(web.Integrations) {
 		data.Own, err = c.ownOverview(r)
 	} else if data.Account, err = c.accountOverview(r); err == nil {
@@ -136,6 +142,9 @@ func (c *Console) accountOverview(r *http.Request) (*accountOverview, error) {
 		return nil, err
 	}
 	if o.Findings, err = c.findingRows(r, found); err != nil {
+		return nil, err
+	}
+	if o.Guard, err = c.guardView(r); err != nil {
 		return nil, err
 	}
 	tokens, err := c.Feed.Tokens(ctx, account)

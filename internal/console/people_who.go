@@ -33,7 +33,13 @@ func (p *parties) of(ctx context.Context, actor string) (party, error) {
 			}
 		}
 		return out, err
-	case "operator", "scim", "case":
+	case "case":
+		number, found, err := p.names.of(ctx, kind, id)
+		if !found {
+			return party{Kind: kind, ID: id, Name: id}, err
+		}
+		return party{Kind: kind, ID: id, Name: number, Href: pagesOf[kind] + id}, err
+	case "operator", "scim":
 		return party{Kind: kind, ID: id, Name: id}, nil
 	case "system", "anonymous":
 		return party{Kind: kind}, nil
@@ -42,7 +48,7 @@ func (p *parties) of(ctx context.Context, actor string) (party, error) {
 }
 
 // pagesOf is where what has a page has it; the ID follows.
-var pagesOf = map[string]string{"user": "/people/", "client": "/integrations/", "events_token": eventsTokenPage, "vault": "/vaults/", "group": "/groups/"}
+var pagesOf = map[string]string{"user": "/people/", "client": "/integrations/", "events_token": eventsTokenPage, "vault": "/vaults/", "group": "/groups/", "case": casesPath}
 
 // partyKind splits an actor, a target or a holder into its kind and its ID.
 func partyKind(text string) (kind, id string) {

@@ -107,6 +107,7 @@ type page struct {
 	data   any
 	form   url.Values
 	errors map[string]string
+	secret bool // its address is one: no request may say that it comes from there
 }
 
 // render answers with the page.
@@ -144,6 +145,9 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, p page) error {
 		p.status = http.StatusOK
 	}
 	pageHeaders(w.Header())
+	if p.secret {
+		w.Header().Set("Referrer-Policy", "strict-origin") // without a referrer, browsers would not name the origin of a form either
+	}
 	w.Header().Set("Content-Language", lang)
 	return web.Bytes(w, p.status, "text/html; charset=utf-8", buf.Bytes())
 }
