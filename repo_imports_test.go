@@ -26,17 +26,17 @@ var mayImport = map[string]string{
 	"internal/vault":     "problem web audit seal jobs origin",
 	"internal/feed":      "problem web audit seal jobs origin tally",
 	"internal/signals":   "problem web audit seal jobs origin eventsapi",
-	"internal/detect":    "problem web audit seal origin signals",           // seal: ids of processes in leases
+	"internal/detect":    "problem web audit seal origin signals",               // seal: ids of processes in leases
 	"internal/respond":   "problem web audit seal jobs signals detect usersapi", // signals: an event is evidence, live and in a rehearsal
 
-	"internal/console": "problem web audit jobs origin " + domains,                   // never store or seal
-	"internal/store":   "problem audit seal jobs origin " + domains,                  // never web or console
-	"internal/server":  "* docs/openapi",                                             // puts everything together
+	"internal/console": "problem web audit jobs origin " + domains,                                                             // never store or seal
+	"internal/store":   "problem audit seal jobs origin " + domains,                                                            // never web or console
+	"internal/server":  "* docs/openapi",                                                                                       // puts everything together
 	"internal/bench":   "config audit seal directory oauth store origin signin feed signals detect detect/rules respond synth", // measures the product beside a bare floor
-	"cmd/holdfast":     "*",                                                          // wiring only
-	"usersapi":         "",                                                           // public: needs nothing of ours
-	"eventsapi":        "",                                                           // public: needs nothing of ours
-	"docs/openapi":     "",                                                           // the documents, embedded
+	"cmd/holdfast":     "*",                                                                                                    // wiring only
+	"usersapi":         "",                                                                                                     // public: needs nothing of ours
+	"eventsapi":        "",                                                                                                     // public: needs nothing of ours
+	"docs/openapi":     "",                                                                                                     // the documents, embedded
 
 	"internal/detect/rules": "", // the rule pack, embedded
 }
