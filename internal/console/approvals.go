@@ -134,7 +134,10 @@ func (c *Console) linkPage(r *http.Request) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	rec := respond.Record{Case: asked.Case, Runs: []respond.Run{asked.Run}}
+	rec, err := c.Respond.Store.Case(r.Context(), asked.Approval.AccountID, asked.Case.ID)
+	if err != nil {
+		return page{}, err
+	}
 	data := approvalPage{Action: r.URL.Path, Case: caseRow{Case: asked.Case}, Run: caseRunOf(c.catalogue.languageOf(r), asked.Run, "")}
 	data.Approval, data.May, data.Why = asked.Approval, asked.Refused == nil, c.sayWhy(r, asked.Refused)
 	data.Left = max(1, asked.Approval.Needed)
