@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,10 +14,12 @@ import (
 	"holdfast/internal/respond"
 	"holdfast/internal/seal"
 	"holdfast/internal/server/browsertest"
+	"holdfast/internal/web"
 )
 
-// watched sets up two playbooks and guard rails for a few people. Sol and Noor work at night, Mira does not.
-func (h *house) watched(t *testing.T) (sol, noor, mira directory.User) {
+// watched sets up two playbooks and guard rails for three people: one suspends the first two, who work at night, after a
+// yes of an owner; the other asks the third.
+func (h *house) watched(t *testing.T, names [3]string) (sol, noor, mira directory.User) {
 	t.Helper()
 	ctx, account, by := t.Context(), h.Account.ID, audit.Entry{Actor: "user:" + h.Owner.ID}
 	must := func(err error) {
@@ -24,9 +28,9 @@ func (h *house) watched(t *testing.T) (sol, noor, mira directory.User) {
 			t.Fatal(err)
 		}
 	}
-	night, err := h.Directory().CreateGroup(ctx, account, "Night shift", by)
+	night, err := h.Directory().CreateGroup(ctx, account, "Guards", by)
 	must(err)
-	sol, noor, mira = h.person(t, "Sol"), h.person(t, "Noor"), h.person(t, "Mira")
+	sol, noor, mira = h.person(t, names[0]), h.person(t, names[1]), h.person(t, names[2])
 	for _, u := range []directory.User{sol, noor} {
 		must(h.Store().AddMember(ctx, account, night.ID, u.ID, by))
 	}
@@ -41,11 +45,11 @@ func (h *house) watched(t *testing.T) (sol, noor, mira directory.User) {
 	}, by)
 	must(err)
 	for name, text := range map[string]string{
-		"night": `when: '"Night shift" in user.groups'
+		"night": `when: '"Guards" in user.groups'
 approval: {order: before, from: {groups: [Owners], not: [self]}, timeout: 1h, on_timeout: deny}
 do: [{suspend: {for: 24h, release: if_quiet}}, {end_sessions: {}}]
 `,
-		"day": `when: '!("Night shift" in user.groups)'
+		"day": `when: '!("Guards" in user.groups)'
 do: [{suspend: {for: 24h, release: if_quiet, targets: [elsewhere]}}, {ask_person: {within: 4h, on_confirm: release, on_deny: keep, on_silence: keep}}]
 `,
 	} {
@@ -98,6 +102,37 @@ func (h *house) held(t *testing.T, u directory.User) bool {
 	return now.Suspended
 }
 
+// casesPages makes three cases, and lists the pages about them: one waits for an approval, one holds its person, one was
+// held back.
+func (h *house) casesPages(t *testing.T) map[string]string {
+	t.Helper()
+	ctx, account, by := t.Context(), h.Account.ID, audit.Entry{Actor: "user:" + h.Owner.ID}
+	ada, bo, kit := h.watched(t, [3]string{"Ada", "Bo", "Kit"})
+	waits, holds := h.caseOf(t, ada), h.caseOf(t, bo)
+	_, err := h.Respond().Answer(ctx, account, holds.Approvals[0].ID, h.Owner.ID, respond.Answering{Approve: true, Door: respond.DoorConsole}, by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.caseWith(t, bo, func(rec respond.Record) bool { return rec.Case.State == respond.CaseContained })
+	if _, err := h.Respond().Kill(ctx, account, respond.DoorConsole, "A drill", by); err != nil {
+		t.Fatal(err)
+	}
+	stopped := h.caseOf(t, kit)
+	if _, err := h.Respond().Resume(ctx, account, "The drill is over", by); err != nil {
+		t.Fatal(err)
+	}
+	run := slices.IndexFunc(stopped.Runs, func(r respond.Run) bool { return r.State == respond.RunHeld })
+	if run < 0 {
+		t.Fatalf("no run was held back: %+v", stopped.Runs)
+	}
+	w, c := fmt.Sprintf("/cases/%d", waits.Case.Number), fmt.Sprintf("/cases/%d", holds.Case.Number)
+	return map[string]string{
+		"cases": "/cases", "cases-none": "/cases?state=closed&level=low", "case-waiting": w, "case-approval": w + "/approvals/" + waits.Approvals[0].ID,
+		"case-held": c, "case-undo": c + "/undo", "case-close": c + "/close", "case-suspend": w + "/suspend",
+		"case-go-on": fmt.Sprintf("/cases/%d/runs/%s/go-on", stopped.Case.Number, stopped.Runs[run].ID),
+	}
+}
+
 // seen looks at a page that the sweep of all pages cannot reach: nothing breaks its width, and axe-core finds nothing.
 func seen(t *testing.T, tab *browsertest.Tab, name string) {
 	t.Helper()
@@ -115,7 +150,7 @@ func seen(t *testing.T, tab *browsertest.Tab, name string) {
 func TestBrowserCases(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	sol, noor, mira := h.watched(t)
+	sol, noor, mira := h.watched(t, [3]string{"Sol", "Noor", "Mira"})
 	rec := h.caseOf(t, sol)
 	tab := h.signedIn(t, h.Owner, browsertest.Wide())
 	tab.Go("/cases")
@@ -130,11 +165,13 @@ func TestBrowserCases(t *testing.T) {
 	}
 	tab.Click("button", "Approve hold")
 	tab.MustHave("Approved.")
-	tab.Wait("Sol is held by this case.")
+	rec = h.caseWith(t, sol, func(rec respond.Record) bool { return rec.Case.State == respond.CaseContained })
 	if !h.held(t, sol) {
 		t.Error("the case holds nobody")
 	}
+	h.live(t, token(tab), rec)
 	tab.Reload()
+	tab.MustHave("Sol is held by this case.")
 	tab.Click("button", "Keep hold")
 	tab.MustHave("The hold is kept until a person ends it.")
 	tab.Click("button", "Let it end by itself")
@@ -163,6 +200,23 @@ func TestBrowserCases(t *testing.T) {
 	tab.MustHave("Case closed.", "Closed", "A false alarm")
 	h.goOn(t, tab, noor)
 	h.asked(t, mira)
+}
+
+// live asks for news of the case as its page does.
+func (h *house) live(t *testing.T, session string, rec respond.Record) {
+	t.Helper()
+	header := http.Header{"Accept": {"text/html"}, "Cookie": {web.SessionCookie + "=" + session}}
+	last := int64(0)
+	for _, m := range rec.Moments {
+		last = max(last, m.Seq)
+	}
+	path := fmt.Sprintf("/cases/%d/live?since=", rec.Case.Number)
+	if a := h.Do(t, "GET", path+"0", "", header); a.Status != http.StatusOK || !strings.Contains(a.Body, `id="case-live"`) || strings.Contains(a.Body, "<html") {
+		t.Errorf("news of the case: %d %.300s", a.Status, a.Body)
+	}
+	if a := h.Do(t, "GET", path+fmt.Sprint(last), "", header); a.Status != http.StatusNoContent {
+		t.Errorf("no news of the case: %d", a.Status)
+	}
 }
 
 // goOn has a run held back by the kill switch, and goes on with it; the owner says yes by a link without being signed in.

@@ -126,6 +126,7 @@ func TestBrowserPages(t *testing.T) {
 	h, pages := furnished(t)
 	maps.Copy(pages, h.eventsPages(t))
 	maps.Copy(pages, h.responsePages(t))
+	maps.Copy(pages, h.casesPages(t))
 	languages := []string{"en", "de"}
 	t.Run("fresh", func(t *testing.T) {
 		for _, lang := range languages {

@@ -169,5 +169,5 @@ func (c *Console) guardView(r *http.Request) (guardView, error) {
 		return guardView{}, err
 	}
 	use, err := c.Respond.Store.GuardUse(r.Context(), account)
-	return guardView{g, use, rail{use.Suspended, use.Planned, g.MaxPeople}, rail{use.Held, use.Planned, g.MostHeld(use.Active)}}, err
+	return guardView{g, use, railOf(use.Suspended, use.Planned, g.MaxPeople), railOf(use.Held, use.Planned, g.MostHeld(use.Active))}, err
 }

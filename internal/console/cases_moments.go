@@ -92,7 +92,9 @@ func (c *Console) sayMoment(r *http.Request, m *caseMoment) error {
 	case "closed":
 		m.Text, m.Class, m.Quote = c.tr(r, "cases.resolution."+f["resolution"]), "ok", f["note"]
 	case respond.MomentNotified, respond.MomentNotifyFailed:
-		m.Text = c.tr(r, "cases.message", "Channel", f["channel"])
+		if f["channel"] != "" {
+			m.Text = c.tr(r, "cases.message", "Channel", f["channel"])
+		}
 		if m.Kind == respond.MomentNotifyFailed {
 			m.Class, m.Quote = "bad", f["error"]
 		}

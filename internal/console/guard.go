@@ -70,6 +70,12 @@ type rail struct {
 	Used, Soon, Limit int
 }
 
+// railOf tells those who are suspended from those for whom a place is kept: counts have both.
+func railOf(counted, planned, limit int) rail {
+	soon := min(counted, planned)
+	return rail{counted - soon, soon, limit}
+}
+
 // pegsMost is how many pegs can be told apart.
 const pegsMost = 24
 
@@ -155,8 +161,8 @@ func (c *Console) guardPageOf(r *http.Request) (guardPage, error) {
 	if d.Use, err = c.Respond.Store.GuardUse(ctx, account); err != nil {
 		return d, err
 	}
-	d.Suspended = rail{d.Use.Suspended, d.Use.Planned, g.MaxPeople}
-	d.Held = rail{d.Use.Held, d.Use.Planned, g.MostHeld(d.Use.Active)}
+	d.Suspended = railOf(d.Use.Suspended, d.Use.Planned, g.MaxPeople)
+	d.Held = railOf(d.Use.Held, d.Use.Planned, g.MostHeld(d.Use.Active))
 	who := c.parties(r)
 	for _, kind := range kindsProtected() {
 		list, ref := protectedList{Kind: kind}, "user:"
