@@ -254,7 +254,7 @@ func Span(d time.Duration) string {
 	if d >= time.Second {
 		d = d.Round(time.Second)
 	}
-	s := d.String()
+	s := d.Round(time.Millisecond).String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
 	}
