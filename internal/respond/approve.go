@@ -100,7 +100,7 @@ func (s *Service) may(now time.Time) func(Approval, Case, Person) error {
 }
 
 // AnswerQuestion is the person's own answer to whether it was them. The route has made sure that it is them, with a
-// passkey, a short while ago.
+// confirmation, a short while ago.
 func (s *Service) AnswerQuestion(ctx context.Context, accountID, questionID, personID string, itWasMe bool, by audit.Entry) (Question, error) {
 	return s.Store.AnswerQuestion(ctx, accountID, questionID, personID, itWasMe, by)
 }

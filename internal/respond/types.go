@@ -247,7 +247,7 @@ type QuestionState string
 // The states of a question.
 const (
 	QuestionPending   QuestionState = "pending"
-	QuestionConfirmed QuestionState = "confirmed" // it was them, said with a fresh passkey
+	QuestionConfirmed QuestionState = "confirmed" // it was them, said with a fresh confirmation
 	QuestionDenied    QuestionState = "denied"
 	QuestionSilent    QuestionState = "silent"
 )
