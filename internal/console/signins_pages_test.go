@@ -3,9 +3,11 @@ package console_test
 import (
 	"encoding/csv"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -70,7 +72,7 @@ func TestSignInsFilters(t *testing.T) {
 			UserID: h.Owner.ID, Name: h.Owner.DisplayName, Email: h.Owner.Email, Method: signin.ByPasskey, Client: origin.Client{Address: "198.51.100.1"},
 		}
 		change(&a)
-		if err := h.Store().Fail(t.Context(), a, nil, operator()); err != nil {
+		if err := h.Store().ImportAttempts(t.Context(), h.Account.ID, []signin.Attempt{a}, operator()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -219,10 +221,15 @@ func TestSignInsHostile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, path := range []string{
-		"/sign-ins", "/sign-ins?q=" + url.QueryEscape(text), "/sign-ins?session=x&person=" + url.QueryEscape(text), "/sign-ins/new?since=0",
-		fmt.Sprintf("/sign-ins/%d-%s", at.UnixMicro(), url.PathEscape(text)), fmt.Sprintf("/sign-ins/%d-REPORTED", at.UnixMicro()),
-	} {
+	paths := []string{"/sign-ins", "/sign-ins?q=" + url.QueryEscape(text), "/sign-ins?session=x&person=" + url.QueryEscape(text), "/sign-ins/new?since=0"}
+	// The store says when they happened, so the page of each is found by its link.
+	for _, link := range regexp.MustCompile(`href="(/sign-ins/[0-9]+-[^"]+)"`).FindAllStringSubmatch(from.get(t, "/sign-ins").Body, -1) {
+		paths = append(paths, html.UnescapeString(link[1]))
+	}
+	if !slices.ContainsFunc(paths, func(p string) bool { return strings.HasSuffix(p, "-"+url.PathEscape(text)) }) || !slices.ContainsFunc(paths, func(p string) bool { return strings.HasSuffix(p, "-REPORTED") }) {
+		t.Errorf("the list has no links to both events: %q", paths)
+	}
+	for _, path := range paths {
 		got := from.get(t, path)
 		if got.Status != http.StatusOK || strings.Contains(got.Body, "<img src=x") || strings.Contains(got.Body, "<script>alert") || strings.Contains(got.Body, `x"'>`) {
 			t.Errorf("%s: %d, or the text is not escaped", path, got.Status)
