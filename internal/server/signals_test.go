@@ -278,7 +278,6 @@ func eventually(t *testing.T, what string, is func() bool) {
 func TestOktaPull(t *testing.T) {
 	in := servertest.Start(t, "sqlite")
 	in.AddUser(t, "mira@example.org")
-	in.Signals().Every = 10 * time.Millisecond
 	var events, refuse, throttled atomic.Int64
 	events.Store(5)
 	log := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

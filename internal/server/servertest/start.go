@@ -101,6 +101,7 @@ func start(t testing.TB, place *storetest.Place, settings map[string]string, opt
 	if err != nil {
 		t.Fatal(err)
 	}
+	in.Signals().Every = 10 * time.Millisecond // sources that can only be asked again and again
 	in.URL = in.Server.URL()
 	by := audit.Entry{Actor: "operator:test"}
 	in.Account, in.Owner, err = in.Store().CreateAccount(t.Context(), directory.NewAccount{Name: "Harbour", OwnerEmail: "owner@example.org", OwnerName: "Ines"}, by)
