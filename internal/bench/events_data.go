@@ -9,6 +9,7 @@ import (
 	"holdfast/internal/audit"
 	"holdfast/internal/feed"
 	"holdfast/internal/origin"
+	"holdfast/internal/signals"
 	"holdfast/internal/signin"
 	"holdfast/internal/store"
 )
@@ -79,6 +80,14 @@ func (o Options) firstEvents(ctx context.Context, log eventLog, people []string)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	by := audit.Entry{Actor: "operator:bench"}
+	// The feed is measured, and not how detection comes after what is filled in.
+	_, err = db.ChangeSource(ctx, log.account, signals.LocalID, func(s *signals.Setup) error {
+		s.State = signals.Paused
+		return nil
+	}, by.For(audit.SourcePause, "signal_source:"+signals.LocalID))
+	if err != nil {
+		return "", fmt.Errorf("pause the account's own source: %w", err)
+	}
 	list := make([]signin.Attempt, firstEvents)
 	for i := range list {
 		list[i] = attempt(i, people[i%len(people)])
