@@ -108,7 +108,7 @@ func NewEngine(c Config) (*Engine, error) {
 		lenses:   map[string]*lens{}, windows: newWindows(c.Set), alone: map[string]*running{}, open: list.New(), instant: map[string]struct{}{},
 	}
 	x.track = c.Track
-	x.clock, _ = c.Memory.(clocked)
+	x.clock, _ = c.Memory.(clocked) // nil where the memory does not care what time it is
 	if c.AllFeatures {
 		x.all = Features()
 	}

@@ -98,12 +98,13 @@ func (s *scribe) text(t string) {
 // how it counts and the rules that it is made of.
 func printOf(set *Set, versions []string, rule int) uint64 {
 	h := fnv.New64a()
+	write := func(format string, parts ...any) { _, _ = fmt.Fprintf(h, format, parts...) } // a hash never fails
 	r := set.rules[rule]
-	_, _ = fmt.Fprintf(h, "%q %q", r.windowKey(), versions[rule]) // a hash never fails
+	write("%q %q", r.windowKey(), versions[rule])
 	if c := r.Correlation; c != nil {
-		_, _ = fmt.Fprintf(h, " %s %d %q %v", c.Type, c.Timespan, c.GroupBy, c.Threshold)
+		write(" %s %d %q %v", c.Type, c.Timespan, c.GroupBy, c.Threshold)
 		for _, in := range c.Inputs { // of rules that do not go in circles
-			_, _ = fmt.Fprintf(h, " %x %q %q", printOf(set, versions, in.Rule), in.Group, in.Values)
+			write(" %x %q %q", printOf(set, versions, in.Rule), in.Group, in.Values)
 		}
 	}
 	return h.Sum64()

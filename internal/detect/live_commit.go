@@ -60,8 +60,7 @@ func (f *Found) print() uint64 {
 	h := fnv.New64a()
 	write := func(texts ...string) {
 		for _, s := range texts {
-			_, _ = io.WriteString(h, s) // a hash never fails
-			_, _ = h.Write([]byte{0xff})
+			_, _ = io.WriteString(h, s+"\xff") // a hash never fails
 		}
 	}
 	write(f.Version, f.Person, f.PersonID, f.User, f.Address, f.Explain["en"], f.Explain["de"])

@@ -204,7 +204,6 @@ type Checkpoint struct {
 	Windows  []byte
 	Rules    int64
 	Profiles []ProfileRow // that changed since the checkpoint before; each key once
-	Anew     bool         // Profiles are all there are: the stored ones are removed first
 }
 
 // ProfileRow is a value of a Memory.

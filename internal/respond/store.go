@@ -42,8 +42,6 @@ type Responses interface {
 	// Finish notes what came of an action that was begun or is unknown, and what follows from it for run and case. One
 	// that is planned again gets a job at RetryAt, or none if that is zero: the caller goes on.
 	Finish(ctx context.Context, accountID, actionID string, result Result) error
-	// Unfinished lists actions that were begun before the time and have no result.
-	Unfinished(ctx context.Context, accountID string, before time.Time) ([]Action, error)
 
 	// Vote answers an approval. May sees approval, case, voter and the voter's groups. The state follows from the votes.
 	Vote(ctx context.Context, accountID, approvalID string, v Vote, may func(Approval, Case, Person) error, by audit.Entry) (Approval, error)

@@ -109,22 +109,6 @@ const (
 	KindUsersAPI = "users-api"
 )
 
-// TargetKind describes a kind of target.
-type TargetKind struct {
-	Kind  string
-	About string
-	Can   []ActionKind
-}
-
-// TargetKinds lists the kinds. The one called local is always there, needs no setting up, and is not a [Target]: the
-// store suspends in the transaction that decides.
-func TargetKinds() []TargetKind {
-	return []TargetKind{
-		{KindLocal, "The account's own directory. Suspends at once, in the transaction that decides, and ends sessions.", []ActionKind{ActSuspend, ActReactivate, ActEndSessions}},
-		{KindUsersAPI, "A server of the Users API: 1Password, or another Holdfast. Suspends and reactivates; sessions end there with the suspension.", []ActionKind{ActSuspend, ActReactivate}},
-	}
-}
-
 // TargetConfig is how a target is set up, apart from its secret.
 type TargetConfig struct {
 	BaseURL   string `json:"base_url"`   // https; http for the loopback address only

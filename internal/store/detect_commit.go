@@ -231,11 +231,6 @@ func (db *DB) WriteCheckpoint(ctx context.Context, c detect.Checkpoint) error {
 			c.At.UnixMicro(), bytesOrNull(c.Windows), c.Rules, c.AccountID); err != nil {
 			return fmt.Errorf("write checkpoint: %w", err)
 		}
-		if c.Anew {
-			if _, err := tx.exec("DELETE FROM detect_profiles WHERE account_id = $1", c.AccountID); err != nil {
-				return fmt.Errorf("remove profiles: %w", err)
-			}
-		}
 		if err := tx.writeProfiles(c.AccountID, c.Profiles); err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ func useDetect(t *testing.T, db *store.DB, account, person string) {
 	_, err = db.LeaseDetection(ctx, account, "one", time.Now().Add(time.Hour))
 	must(t, err)
 	c := detect.Commit{AccountID: account, Holder: "one", Withdrawn: []string{"F1", "F2"}, Over: []string{"F3"}, Flooded: map[string]int{"x": 1}}
-	checkpoint := detect.Checkpoint{AccountID: account, Holder: "one", From: 1, At: time.Unix(5, 0), Windows: []byte("w"), Anew: true}
+	checkpoint := detect.Checkpoint{AccountID: account, Holder: "one", From: 1, At: time.Unix(5, 0), Windows: []byte("w")}
 	for i := range 111 {
 		f := detect.Found{ID: fmt.Sprint("F", i), Rule: "r", Level: detect.High, PersonID: person, Time: time.Unix(int64(i), 0), Last: time.Unix(int64(i), 0)}
 		c.Changes = append(c.Changes, detect.Change{Found: f, Open: i == 7, Events: []detect.Evidence{{Seq: int64(i), ID: "e"}}, Anew: true})

@@ -48,8 +48,6 @@ func useRespond(t *testing.T, db *store.DB, account, owner string) {
 	must(t, db.Finish(ctx, account, out.Planned[0].ID, respond.Result{State: respond.ActionUnknown}))
 	_, _, err = db.Begin(ctx, account, out.Planned[0].ID, passes)
 	must(t, err)
-	_, err = db.Unfinished(ctx, account, time.Now().Add(time.Hour))
-	must(t, err)
 	must(t, db.Finish(ctx, account, out.Planned[0].ID, respond.Result{State: respond.ActionDone}))
 	r := s.record(id)
 	s.record("1")

@@ -175,18 +175,6 @@ func (tx *Tx) stopAction(a *respond.Action, c respond.Case, run *respond.Run, ch
 	return tx.settleCase(a.AccountID, c.ID)
 }
 
-const actionsBegun = "SELECT " + actionColumns + " FROM actions WHERE account_id = $1 AND begun_at < $2 AND (state = 'begun' OR state = 'unknown') ORDER BY begun_at, id"
-
-// Unfinished implements [respond.Store].
-func (db *DB) Unfinished(ctx context.Context, accountID string, before time.Time) ([]respond.Action, error) {
-	rows, err := db.query(ctx, actionsBegun, accountID, before.UnixMicro())
-	all, err := collect(rows, err, scanAction(accountID))
-	if err != nil {
-		return nil, fmt.Errorf("read actions that were begun: %w", err)
-	}
-	return all, nil
-}
-
 // heldAt are the targets where cases hold the person, or are about to; the action is not looked at.
 func (tx *Tx) heldAt(account, person, except string) ([]string, error) {
 	if person == "" {

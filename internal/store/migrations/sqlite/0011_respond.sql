@@ -144,7 +144,6 @@ CREATE INDEX actions_case ON actions (account_id, case_id, planned_at, step, id)
 CREATE INDEX actions_run ON actions (account_id, run_id, step) WHERE run_id <> '';
 CREATE INDEX actions_counted ON actions (account_id, counted_at, person_id, playbook) WHERE counted_at IS NOT NULL;
 CREATE INDEX actions_reserved ON actions (account_id, person_id) WHERE reserved IS NOT NULL;
-CREATE INDEX actions_begun ON actions (account_id, begun_at, id) WHERE state = 'begun' OR state = 'unknown';
 
 -- Whom cases keep suspended, for the guard rails.
 CREATE INDEX holds_cases ON holds (account_id, user_id) WHERE released_at IS NULL AND substr(holder, 1, 5) = 'case:';
