@@ -60,9 +60,8 @@ type caseEvent struct {
 // caseRun is a run with its checks in words.
 type caseRun struct {
 	respond.Run
-	Rows  []caseCheck
-	Badge string
-	GoOn  string // where a person goes on with it; empty: it is not held
+	Rows []caseCheck
+	GoOn string // where a person goes on with it; empty: it is not held
 }
 
 type caseCheck struct {
@@ -237,7 +236,7 @@ func (c *Console) caseEvent(r *http.Request, e respond.EventFacts) caseEvent {
 }
 
 func caseRunOf(lang string, run respond.Run, at string) caseRun {
-	x := caseRun{Run: run, Badge: runBadge(run.State)}
+	x := caseRun{Run: run}
 	for _, k := range run.Checks {
 		x.Rows = append(x.Rows, caseCheck{k, k.SentenceIn(lang)})
 	}
@@ -245,20 +244,6 @@ func caseRunOf(lang string, run respond.Run, at string) caseRun {
 		x.GoOn = at + "/runs/" + url.PathEscape(run.ID) + "/go-on"
 	}
 	return x
-}
-
-func runBadge(s respond.RunState) string {
-	switch s {
-	case respond.RunDone:
-		return "ok"
-	case respond.RunFailed:
-		return "held"
-	case respond.RunHeld, respond.RunWaiting:
-		return "wait"
-	case respond.RunActing:
-		return "info"
-	}
-	return "plain"
 }
 
 func stepClass(s respond.ActionState) string {
